@@ -1,0 +1,1 @@
+"""The `nightmarket` command and every step of a night but the learning."""

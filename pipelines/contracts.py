@@ -1,0 +1,341 @@
+"""Every name that crosses a boundary: entities, columns, event types, warehouse tables, what a table hash leaves out.
+
+No other Python module spells a column or table name of a contract as its own constant.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+Kind = Literal["string", "int", "decimal", "timestamp", "date", "map"]
+
+EVENT_TYPES = (
+    "impression", "view", "search", "add_to_cart", "remove_from_cart",
+    "purchase", "return", "rating", "coupon_redeem",
+)  # fmt: skip
+
+MONEY = pa.decimal128(18, 6)
+"""Unit prices keep six decimals so that quantity * unit_price rounds back to the cent that was charged."""
+
+_ARROW: dict[Kind, pa.DataType] = {
+    "string": pa.string(),
+    "int": pa.int64(),
+    "decimal": MONEY,
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "date": pa.date32(),
+    "map": pa.map_(pa.string(), pa.string()),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    kind: Kind = "string"
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Entity:
+    """One kind of landing file and the lake table it becomes.
+
+    `key` makes a row unique within its lake partition; rows that repeat it are duplicates, not errors.
+    `partition` is the lake partition column: events by the day they happened, everything else by delivery day.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    partition: str
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.columns)
+
+    def lake_schema(self) -> pa.Schema:
+        """Contract columns, then provenance. Nullable throughout: requirements are checked, not encoded."""
+        return pa.schema([pa.field(c.name, _ARROW[c.kind]) for c in self.columns] + list(PROVENANCE[self.partition]))
+
+
+# Provenance: where a row came from. It orders duplicates (the earliest delivery wins) and makes "as of night D"
+# mean "nothing that happened or was delivered after D".
+LANDING_DATE, FILE, LINE = "landing_date", "file", "line"
+EVENT_DATE, SESSION, IS_DUPLICATE = "event_date", "session_id", "is_duplicate"
+_COMMON = (
+    pa.field(LANDING_DATE, pa.date32()),
+    pa.field(FILE, pa.string()),  # path below landing/<shop>/<entity>/
+    pa.field(LINE, pa.int64()),  # 1-based record number in that file
+    pa.field(IS_DUPLICATE, pa.bool_()),
+)
+PROVENANCE: dict[str, tuple[pa.Field, ...]] = {
+    EVENT_DATE: (pa.field(EVENT_DATE, pa.date32()), *_COMMON),
+    LANDING_DATE: _COMMON,
+}
+
+EVENTS = Entity(
+    "events",
+    key=("event_id",),
+    partition=EVENT_DATE,
+    columns=(
+        Column("event_id", required=True),
+        Column("occurred_at", "timestamp", required=True),
+        Column("event_type", required=True),
+        Column("user_id"),
+        Column("session_id"),
+        Column("item_id"),
+        Column("quantity", "int"),
+        Column("unit_price", "decimal"),
+        Column("query"),
+        Column("surface"),
+        Column("position", "int"),
+        Column("recommendation_id"),
+        Column("promotion_id"),
+        # A line that is no product (postage, fees, manual or stock adjustments): the code; such a row has no item_id.
+        Column("charge_code"),
+    ),
+)
+PRODUCTS = Entity(
+    "products",
+    key=("item_id",),
+    partition=LANDING_DATE,
+    columns=(
+        Column("item_id", required=True),
+        Column("title"),
+        Column("description"),
+        Column("brand"),
+        Column("category_path"),
+        Column("price", "decimal"),
+        Column("image_uri"),
+        Column("available_from", "date"),
+        Column("available_to", "date"),
+        Column("attributes", "map"),
+    ),
+)
+USERS = Entity(
+    "users",
+    key=("user_id",),
+    partition=LANDING_DATE,
+    columns=(Column("user_id", required=True), Column("attributes", "map")),
+)
+CAMPAIGNS = Entity(
+    "campaigns",
+    key=("campaign_id", "user_id"),
+    partition=LANDING_DATE,
+    columns=(
+        Column("campaign_id", required=True),
+        Column("user_id", required=True),  # a household or customer the campaign was sent to
+        Column("campaign_type"),
+        Column("starts_on", "date"),
+        Column("ends_on", "date"),
+    ),
+)
+COUPONS = Entity(
+    "coupons",
+    key=("coupon_id", "campaign_id", "item_id"),
+    partition=LANDING_DATE,
+    columns=(
+        Column("coupon_id", required=True),
+        Column("campaign_id", required=True),
+        Column("item_id", required=True),
+    ),
+)
+ENTITIES: dict[str, Entity] = {e.name: e for e in (EVENTS, PRODUCTS, USERS, CAMPAIGNS, COUPONS)}
+
+# Optional technical columns of a landing file. A source that cannot read a line of its origin passes it on whole:
+# `unreadable` holds the raw text, `unreadable_reason` why; preprocess quarantines it. `line` saves a rewrite.
+UNREADABLE, UNREADABLE_REASON = "unreadable", "unreadable_reason"
+
+QUARANTINE = "quarantine"
+QUARANTINE_SCHEMA = pa.schema(
+    [
+        pa.field(LANDING_DATE, pa.date32()),
+        pa.field("entity", pa.string()),
+        pa.field(FILE, pa.string()),
+        pa.field(LINE, pa.int64()),
+        pa.field("reason", pa.string()),
+        pa.field("raw", pa.string()),
+    ]
+)
+
+LATE_DAYS_REASON = "late"
+
+# ---- warehouse -------------------------------------------------------------------------------------------------
+# DDL types both DuckDB and PostgreSQL accept. Maps are JSON text: the one form both databases read alike.
+_SQL: dict[Kind, str] = {
+    "string": "text",
+    "int": "bigint",
+    "decimal": "decimal(18,6)",
+    "timestamp": "timestamp with time zone",
+    "date": "date",
+    "map": "text",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A warehouse table that Python writes (dbt owns the rest). `volatile` columns stay out of the table hash."""
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...]
+    volatile: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.columns)
+
+
+def _raw(entity: Entity) -> Table:
+    extra = [(LANDING_DATE, "date"), (FILE, "text"), (LINE, "bigint")]
+    if entity.partition == EVENT_DATE:
+        extra.insert(0, (EVENT_DATE, "date"))
+    columns = tuple((c.name, _SQL[c.kind]) for c in entity.columns) + tuple(extra)
+    return Table(f"raw.{entity.name}", (entity.partition, *entity.key), columns)
+
+
+RAW_TABLES: dict[str, Table] = {name: _raw(entity) for name, entity in ENTITIES.items()}
+
+_STAMP = (
+    ("model_name", "text"),
+    ("model_version", "text"),
+    ("run_id", "text"),
+    ("scored_at", "timestamp with time zone"),
+)
+_REASON = (("score", "double precision"), ("reason_type", "text"), ("reason_item_id", "text"), ("reason", "text"))
+
+SCORES_RECOMMENDATIONS = Table(
+    "scores.recommendations",
+    ("scored_for", "user_id", "rank"),
+    (("scored_for", "date"), ("user_id", "text"), ("rank", "integer"), ("item_id", "text"), *_REASON, *_STAMP),
+    volatile=("run_id", "scored_at"),
+)
+SCORES_VISITORS = Table(
+    "scores.visitor_recommendations",
+    ("scored_for", "segment", "rank"),
+    # segment 'all' for everybody, else 'attribute=value' ('country=France')
+    (("scored_for", "date"), ("segment", "text"), ("rank", "integer"), ("item_id", "text"), *_REASON, *_STAMP),
+    volatile=("run_id", "scored_at"),
+)
+SCORES_SIMILAR = Table(
+    "scores.similar_items",
+    ("scored_for", "item_id", "rank"),
+    (("scored_for", "date"), ("item_id", "text"), ("rank", "integer"), ("similar_item_id", "text"), *_REASON, *_STAMP),
+    volatile=("run_id", "scored_at"),
+)
+SCORES_SHORT_LISTS = Table(  # why a user's list is shorter than asked: counted, never silent
+    "scores.short_lists",
+    ("scored_for", "reason"),
+    (("scored_for", "date"), ("reason", "text"), ("users", "bigint"), ("missing_rows", "bigint")),
+)
+SCORE_TABLES = (SCORES_RECOMMENDATIONS, SCORES_VISITORS, SCORES_SIMILAR, SCORES_SHORT_LISTS)
+
+OPS_RUNS = Table(  # one row per night and step: the latest attempt
+    "ops.runs",
+    ("night", "step"),
+    (
+        ("night", "text"),  # a date, or "first..last" for a history pass
+        ("step", "text"),
+        ("status", "text"),  # done, failed
+        ("rows", "bigint"),
+        ("detail", "text"),  # JSON
+        ("error", "text"),
+        ("attempt", "text"),
+        ("lake_version", "bigint"),
+        ("started_at", "timestamp with time zone"),
+        ("finished_at", "timestamp with time zone"),
+        ("seconds", "double precision"),
+    ),
+    volatile=("detail", "attempt", "lake_version", "started_at", "finished_at", "seconds"),
+)
+OPS_LANDING_FILES = Table(  # law 3, per file: rows_in = rows_published + rows_deduplicated + rows_quarantined
+    "ops.landing_files",
+    ("landing_date", "entity", "file"),
+    (
+        (LANDING_DATE, "date"),
+        ("entity", "text"),
+        (FILE, "text"),
+        ("rows_in", "bigint"),
+        ("rows_published", "bigint"),
+        ("rows_deduplicated", "bigint"),
+        ("rows_quarantined", "bigint"),
+        ("bytes", "bigint"),
+        ("note", "text"),  # e.g. "gzip is truncated"
+    ),
+)
+OPS_QUARANTINE = Table(
+    "ops.quarantine_counts",
+    ("landing_date", "entity", "reason"),
+    ((LANDING_DATE, "date"), ("entity", "text"), ("reason", "text"), ("rows", "bigint")),
+)
+OPS_OVERRIDES = Table(
+    "ops.overrides",
+    ("night", "entity"),
+    (("night", "text"), ("entity", "text"), ("reason", "text"), ("rows_quarantined", "bigint"), ("rows_in", "bigint"),
+     ("recorded_at", "timestamp with time zone")),
+    volatile=("recorded_at",),
+)  # fmt: skip
+OPS_AUDIT_RESULTS = Table(
+    "ops.audit_results",
+    ("night", "suite", "expectation"),
+    (
+        ("night", "text"),
+        ("suite", "text"),  # landing, events, features, scores
+        ("expectation", "text"),  # a stable, readable id: "events.event_type is one of the contract's"
+        ("column_name", "text"),
+        ("severity", "text"),  # critical, warning
+        ("success", "boolean"),
+        ("observed", "text"),
+        ("unexpected_count", "bigint"),
+        ("rows", "bigint"),
+        ("attempt", "text"),
+        ("audited_at", "timestamp with time zone"),
+    ),
+    volatile=("attempt", "audited_at", "observed"),
+)
+OPS_MODEL_METRICS = Table(
+    "ops.model_metrics",
+    ("family", "model_name", "cutoff", "slice", "metric"),
+    (
+        ("family", "text"),
+        ("model_name", "text"),
+        ("model_version", "text"),
+        ("cutoff", "date"),  # training data ends here; the test days follow
+        ("test_days", "integer"),
+        ("slice", "text"),  # all, new_users, tail_items
+        ("metric", "text"),  # recall@10, ndcg@10, coverage@10, popularity_lift@10
+        ("value", "double precision"),
+        ("low", "double precision"),  # 95 % bootstrap interval over users; null for metrics that are no mean
+        ("high", "double precision"),
+        ("users", "bigint"),
+        ("trained_at", "timestamp with time zone"),
+    ),
+    volatile=("trained_at",),
+)
+OPS_LOADED_DAYS = Table(  # which committed lake files the warehouse holds, by partition
+    "ops.loaded_days",
+    ("entity", "partition_date"),
+    (("entity", "text"), ("partition_date", "date"), ("files_digest", "text"), ("rows", "bigint")),
+    volatile=("files_digest",),
+)
+OPS_PENDING_DAYS = Table(  # event dates loaded since dbt last built its day facts; `features` empties it
+    "ops.pending_days",
+    ("event_date",),
+    ((EVENT_DATE, "date"),),
+)
+OPS_NIGHTS = Table(  # one row per night that was built; the newest is what BI sees
+    "ops.nights",
+    ("night",),
+    (
+        ("night", "date"),
+        ("is_closed", "boolean"),  # the source declares this day closed: an empty night is right
+        ("published_at", "timestamp with time zone"),
+    ),
+    volatile=("published_at",),
+)
+OPS_TABLES = (
+    OPS_RUNS, OPS_LANDING_FILES, OPS_QUARANTINE, OPS_OVERRIDES, OPS_AUDIT_RESULTS, OPS_MODEL_METRICS,
+    OPS_LOADED_DAYS, OPS_PENDING_DAYS, OPS_NIGHTS,
+)  # fmt: skip
+
+TABLES: dict[str, Table] = {t.name: t for t in (*RAW_TABLES.values(), *SCORE_TABLES, *OPS_TABLES)}
+SCHEMAS = ("raw", "staging", "features", "scores", "marts", "ops")

@@ -1,0 +1,17 @@
+"""Errors meant for the person who reads them at 3 a.m.: what failed, on which file, row or date, what to do."""
+
+
+class NightmarketError(Exception):
+    """A step failed for a reason we can name. One line; the command prints it and exits 1."""
+
+
+class AuditFailed(NightmarketError):
+    """A critical expectation failed: nothing of this night is published. Retrying does not help."""
+
+
+class Superseded(NightmarketError):
+    """A newer attempt owns this step: this one must not publish anything."""
+
+
+class UsageError(NightmarketError):
+    """The call itself is wrong (date, source, path). The command exits 2."""

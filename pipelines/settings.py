@@ -1,0 +1,128 @@
+"""Settings: one YAML file, `$NIGHTMARKET_HOME/settings.yaml`, overridden by `NIGHTMARKET_<NAME>` variables."""
+
+import os
+from dataclasses import dataclass, fields
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipelines.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are and the few numbers a shop may want to change. Every field has a default that works."""
+
+    home: Path
+    shop: str = ""  # landing/<shop>; empty: the only one that has landed
+    engine: str = "sail"  # sail, spark, or sc://host:port
+    late_days: int = 3  # L: a row this late still joins its own day; a later one is quarantined
+    quarantine_rows: int = 100  # a night stops above max(rows, share) of an entity
+    quarantine_share: float = 0.01
+    session_gap_minutes: int = 30
+    top_k: int = 20
+    repeat_purchases: bool = True  # False: items a user already bought are never recommended
+    segment_attribute: str = "country"  # user attribute that visitors' lists are made for
+    training_days: int = 180  # window the floors are fitted on
+    test_days: int = 28  # held-out days of the global time split
+    bi_history_days: int = 90
+    keep_nights: int = 7  # published BI files kept for `rollback`
+    vacuum_days: int = 30  # lake versions younger than this stay readable
+    memory_limit: str = "4GB"  # DuckDB
+
+    @property
+    def landing(self) -> Path:
+        return self.home / "landing"
+
+    @property
+    def lake(self) -> Path:
+        return self.home / "lake"
+
+    @property
+    def staging(self) -> Path:
+        return self.home / "staging"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.home / "warehouse" / "nightmarket.duckdb"
+
+    @property
+    def bi(self) -> Path:
+        """The file BI opens. Replaced whole, never written in place."""
+        return self.home / "bi" / "nightmarket.duckdb"
+
+    @property
+    def models(self) -> Path:
+        return self.home / "models"
+
+    @property
+    def reports(self) -> Path:
+        return self.home / "reports"
+
+    @property
+    def run(self) -> Path:
+        """Process state: fence, outbox of ops rows, pid files."""
+        return self.home / "run"
+
+
+def load_settings(home: Path | None = None) -> Settings:
+    """Defaults, then the file, then the environment. Unknown names and wrong types are the caller's error."""
+    root = (home or Path(os.environ.get("NIGHTMARKET_HOME", "./var"))).expanduser().resolve()
+    path = root / "settings.yaml"
+    given: dict[str, Any] = {}
+    if path.exists():
+        try:
+            given = yaml.safe_load(path.read_text()) or {}
+        except yaml.YAMLError as error:
+            raise UsageError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
+        if not isinstance(given, dict):
+            raise UsageError(f"{path} must be a mapping of setting names to values")
+    known = {f.name: f for f in fields(Settings) if f.name != "home"}
+    for name in given:
+        if name not in known:
+            raise UsageError(f"{path}: unknown setting {name!r}; known: {', '.join(sorted(known))}")
+    for name in known:
+        value = os.environ.get(f"NIGHTMARKET_{name.upper()}")
+        if value is not None:
+            given[name] = value
+    values = {name: _typed(name, value, known[name].default) for name, value in given.items()}
+    return Settings(home=root, **values)
+
+
+def _typed(name: str, value: Any, default: Any) -> Any:
+    try:
+        if isinstance(default, bool):
+            if str(value).lower() not in ("true", "false", "1", "0", "yes", "no"):
+                raise ValueError
+            return str(value).lower() in ("true", "1", "yes")
+        return type(default)(value)
+    except ValueError as error:
+        raise UsageError(f"setting {name} must be a {type(default).__name__}, not {value!r}") from error
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The landing dates one pass handles: a night (one date) or a stretch of history. Both ends included."""
+
+    first: date
+    last: date
+
+    @property
+    def key(self) -> str:
+        return str(self.last) if self.first == self.last else f"{self.first}..{self.last}"
+
+    @property
+    def is_night(self) -> bool:
+        return self.first == self.last
+
+    def days(self) -> list[date]:
+        return [self.first + timedelta(n) for n in range((self.last - self.first).days + 1)]
+
+    def __contains__(self, day: date) -> bool:
+        return self.first <= day <= self.last
+
+
+def night(day: date) -> Batch:
+    return Batch(day, day)
