@@ -92,11 +92,18 @@ def replace_partition(
 
 
 def upsert(connection: duckdb.DuckDBPyConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Write a few rows by key: the newest wins. For ops rows; facts are replaced by partition instead."""
+    """Write a few rows by key: given columns are updated, a new key is inserted. Facts are replaced by partition."""
     for row in rows:
-        where = " and ".join(f'"{k}" is not distinct from ?' for k in table.key)
-        connection.execute(f"delete from {table.name} where {where}", [row[k] for k in table.key])
         names = [n for n in table.names if n in row]
-        columns = ", ".join(f'"{n}"' for n in names)
-        marks = ", ".join("?" for _ in names)
-        connection.execute(f"insert into {table.name} ({columns}) values ({marks})", [row[n] for n in names])
+        where = " and ".join(f'"{k}" = ?' for k in table.key)
+        keys = [row[k] for k in table.key]
+        found = connection.execute(f"select 1 from {table.name} where {where}", keys).fetchone()
+        if found is None:
+            columns = ", ".join(f'"{n}"' for n in names)
+            marks = ", ".join("?" for _ in names)
+            connection.execute(f"insert into {table.name} ({columns}) values ({marks})", [row[n] for n in names])
+            continue
+        values = [n for n in names if n not in table.key]
+        if values:
+            sets = ", ".join(f'"{n}" = ?' for n in values)
+            connection.execute(f"update {table.name} set {sets} where {where}", [row[n] for n in values] + keys)
