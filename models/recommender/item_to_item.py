@@ -1,0 +1,95 @@
+"""Users' histories times an item-to-item matrix: the form that item-kNN, the transition model and EASE share."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from models.interactions import Interactions
+from models.recommender.history import Weighting, history_weights, lookup
+from models.recommender.ranking import BLOCK_CELLS, top_k
+
+Matrix = sparse.csr_array | np.ndarray
+
+
+@dataclass(frozen=True)
+class ItemToItem:
+    """scores(u, j) = sum over i of w(u, i) · matrix[i, j]; see `Weighting` for w.
+
+    The sums run in the order of item ids, whatever the block, so scores do not depend on how users are blocked.
+    """
+
+    matrix: Matrix  # float32 [I, I], row: what was had, column: what is recommended
+    weighting: Weighting
+
+    def scores(self, data: Interactions, users: np.ndarray) -> np.ndarray:
+        product = history_weights(data, users, self.weighting) @ self.matrix
+        return product.toarray() if sparse.issparse(product) else product
+
+    def evidence(self, data: Interactions, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """The item i of the history with the largest w(u, i) · matrix[i, j]; ties by item id."""
+        history = history_weights(data, users, self.weighting)
+        lengths = np.diff(history.indptr)
+        pair_user = np.repeat(np.arange(len(users)), items.shape[1])
+        flat = items.ravel()
+        usable = np.flatnonzero((flat >= 0) & (lengths[pair_user] > 0))
+        reasons = np.full(len(flat), -1, dtype=np.int32)
+        if len(usable):
+            rows = pair_user[usable]
+            sizes = lengths[rows]
+            starts = np.cumsum(sizes) - sizes
+            position = np.arange(sizes.sum()) - np.repeat(starts - history.indptr[rows], sizes)
+            source = history.indices[position]
+            part = history.data[position] * lookup(self.matrix, source, np.repeat(flat[usable], sizes))
+            best = np.maximum.reduceat(part, starts)
+            is_best = np.flatnonzero((part == np.repeat(best, sizes)) & (part > 0))
+            pair = np.repeat(np.arange(len(usable)), sizes)[is_best]
+            found, first = np.unique(pair, return_index=True)
+            reasons[usable[found]] = source[is_best[first]]
+        return reasons.reshape(items.shape)
+
+    def similar(self, items: np.ndarray, k: int, available: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The k items that follow most from each of `items`: indices int32 and values float32, [n, k]; -1 pads."""
+        size = max(1, BLOCK_CELLS // max(1, self.matrix.shape[1]))
+        parts = []
+        for start in range(0, len(items), size):
+            block = items[start : start + size]
+            rows = self.matrix[block]
+            dense = rows.toarray() if sparse.issparse(rows) else rows.copy()
+            dense[np.arange(len(block)), block] = 0
+            dense[:, ~available] = 0
+            parts.append(top_k(np.where(dense > 0, dense, np.float32(-np.inf)), k))
+        if not parts:
+            return np.empty((0, k), np.int32), np.empty((0, k), np.float32)
+        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        if not sparse.issparse(self.matrix):
+            return {"matrix": self.matrix}
+        return {"indptr": self.matrix.indptr, "indices": self.matrix.indices, "data": self.matrix.data}
+
+
+def matrix_of(arrays: dict[str, np.ndarray]) -> Matrix:
+    """The inverse of `ItemToItem.arrays`."""
+    if "matrix" in arrays:
+        return arrays["matrix"]
+    size = len(arrays["indptr"]) - 1
+    return sparse.csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(size, size))
+
+
+def keep_top(matrix: sparse.csr_array, n: int) -> sparse.csr_array:
+    """The n largest entries of each row, ties by column; the result has sorted indices."""
+    matrix.sum_duplicates()
+    lengths = np.diff(matrix.indptr)
+    row = np.repeat(np.arange(matrix.shape[0]), lengths)
+    crowded = np.flatnonzero(lengths[row] > n)
+    keep = np.ones(matrix.nnz, dtype=bool)
+    if len(crowded):
+        order = crowded[np.lexsort((matrix.indices[crowded], -matrix.data[crowded], row[crowded]))]
+        first = np.concatenate([[True], row[order[1:]] != row[order[:-1]]])
+        place = np.arange(len(order)) - np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+        keep[order[place >= n]] = False
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(row[keep], minlength=matrix.shape[0]))])
+    return sparse.csr_array(
+        (matrix.data[keep], matrix.indices[keep].astype(np.int32), indptr.astype(np.int64)), shape=matrix.shape
+    )

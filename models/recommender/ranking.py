@@ -1,0 +1,92 @@
+"""Exact top-k with a stated order of ties: higher score first, then the smaller item id."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from scipy import sparse
+
+from models.interactions import Interactions
+
+BLOCK_CELLS = 16_000_000
+"""Scores held at once (64 MB of float32); users are scored in blocks of this size, whatever the catalogue."""
+
+
+class Recommender(Protocol):
+    """What every floor offers. `users` and `items` are indices into the vocabularies of `data`."""
+
+    def scores(self, data: Interactions, users: np.ndarray) -> np.ndarray:
+        """float32 [B, I]: evidence for each item; 0 or less means none."""
+
+    def evidence(self, data: Interactions, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """int32 [B, k]: for `items` int [B, k], the history item that speaks most for each; -1 where none does."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What was learned, by name: all that is saved."""
+
+
+def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k best columns of each row: indices int32 and values float32, both [B, k]; -1 and -inf pad short rows.
+
+    Columns of -inf are never taken. Equal values are ordered by column, also across the k-th place.
+    """
+    rows, columns = scores.shape
+    k_found = min(k, columns)
+    values, index = (t.numpy() for t in torch.topk(torch.from_numpy(scores), min(k_found + 1, columns), dim=1))
+    if values.shape[1] > k_found:
+        tied = (values[:, k_found - 1] == values[:, k_found]) & (values[:, k_found] > -np.inf)
+        values, index = values[:, :k_found].copy(), index[:, :k_found].copy()
+        for row in np.flatnonzero(tied):
+            candidates = np.flatnonzero(scores[row] >= values[row, -1])
+            best = candidates[np.argsort(-scores[row, candidates], kind="stable")[:k_found]]
+            values[row], index[row] = scores[row, best], best
+    order = np.lexsort((index, -values), axis=1)
+    values, index = np.take_along_axis(values, order, 1), np.take_along_axis(index, order, 1)
+    index = np.where(values > -np.inf, index, -1).astype(np.int32)
+    pad = ((0, 0), (0, k - k_found))
+    return np.pad(index, pad, constant_values=-1), np.pad(values, pad, constant_values=-np.inf)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Lists of a block of B users. `scores` is 0 where a list was filled from the popular items, -inf in padding."""
+
+    users: np.ndarray  # int [B]
+    items: np.ndarray  # int32 [B, k], -1 is padding
+    scores: np.ndarray  # float32 [B, k]
+
+    @property
+    def filled(self) -> np.ndarray:
+        return (self.items >= 0) & (self.scores == 0)
+
+
+def rank_users(
+    model: Recommender,
+    data: Interactions,
+    users: np.ndarray,
+    k: int,
+    fill: np.ndarray,
+    available: np.ndarray,
+    seen: sparse.csr_array | None = None,
+    block_cells: int = BLOCK_CELLS,
+) -> Iterator[Ranked]:
+    """Lists for `users`, block by block: items with evidence by score, then the items of `fill` in their order.
+
+    `fill` int [F] are distinct item indices, most popular first; `available` bool [I]; `seen` bool [U, I] is masked.
+    """
+    place = np.full(len(data.items), -np.inf, dtype=np.float32)
+    place[fill] = -1 - np.arange(len(fill), dtype=np.float32)  # below every score, in the order of the fill
+    size = max(1, block_cells // max(1, len(data.items)))
+    for start in range(0, len(users), size):
+        block = users[start : start + size]
+        scores = model.scores(data, block)
+        scores = np.where(scores > 0, scores, place)
+        scores[:, ~available] = -np.inf
+        if seen is not None:
+            masked = seen[block].tocoo()
+            scores[masked.row, masked.col] = -np.inf
+        items, values = top_k(scores, k)
+        values = np.where((values < 0) & (items >= 0), np.float32(0), values)
+        yield Ranked(block, items, values)
