@@ -339,3 +339,7 @@ OPS_TABLES = (
 
 TABLES: dict[str, Table] = {t.name: t for t in (*RAW_TABLES.values(), *SCORE_TABLES, *OPS_TABLES)}
 SCHEMAS = ("raw", "staging", "features", "scores", "marts", "ops")
+
+# What a table hash leaves out: run ids, times we wrote ourselves, durations, and paths or names made from them.
+# dbt's tables carry columns of these names through to the marts.
+VOLATILE_COLUMNS = frozenset(name for table in TABLES.values() for name in table.volatile)

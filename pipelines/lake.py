@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
@@ -81,7 +82,7 @@ def dataset(settings: Settings, name: str, dates: Iterable[date] | None = None) 
         if not wanted:
             return empty
         filters = [(partition_column(name), "in", [str(d) for d in wanted])]
-    return found.to_pyarrow_dataset(partitions=filters, schema=schema_of(name))
+    return found.to_pyarrow_dataset(file_pruning_predicate=filters, schema=schema_of(name))
 
 
 # ---- what preprocess asks ------------------------------------------------------------------------------------
@@ -191,8 +192,9 @@ def _write(settings: Settings, name: str, wanted: dict[str, date], present: dict
     actions: list[AddAction | RemoveAction] = [
         _add_action(root, path, column, day) for path, day in wanted.items() if path not in present
     ]
+    now = int(time.time() * 1000)
     actions += [
-        RemoveAction(path, True, {column: str(day)}, (root / path).stat().st_size)
+        RemoveAction(path, True, now, (root / path).stat().st_size, {column: str(day)})
         for path, day in present.items()
         if path not in wanted
     ]
@@ -226,7 +228,7 @@ def _add_new_columns(found: DeltaTable, schema: pa.Schema) -> None:
         found.alter.add_columns([Field(f.name, f.type, nullable=True) for f in fresh])
 
 
-def recount(settings: Settings, dates: list[date], batch: Batch) -> list[dict[str, Any]]:
+def recount(settings: Settings, dates: list[date]) -> list[dict[str, Any]]:
     """Originals and duplicates per delivered file, counted from committed rows.
 
     Covers every file with a row in the partitions `dates`, over all partitions that file can reach, so the numbers

@@ -23,7 +23,11 @@ def open_warehouse(settings: Settings, read_only: bool = False) -> duckdb.DuckDB
     path.parent.mkdir(parents=True, exist_ok=True)
     if read_only and not path.exists():
         raise NightmarketError(f"no warehouse yet at {path}; run `nightmarket history` first")
-    config = {"memory_limit": settings.memory_limit, "temp_directory": str(path.parent / "spill"), "threads": "2"}
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": settings.memory_limit,
+        "temp_directory": str(path.parent / "spill"),
+        "threads": "2",
+    }
     try:
         connection = duckdb.connect(str(path), read_only=read_only, config=config)
     except duckdb.IOException as error:

@@ -1,0 +1,59 @@
+# `make demo` and `make test` do all the set-up themselves; they need git, make and Python 3.11, nothing else.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3.11
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+# A folder or page with CPU builds of torch, for machines without a GPU: make setup TORCH_FIND_LINKS=...
+TORCH_FIND_LINKS ?= $(PIP_FIND_LINKS)
+export DO_NOT_TRACK := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.PHONY: help setup demo test test-all test-rest lint format lock clean
+
+help: ## What there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.ready ## Make .venv from the pinned constraint file
+
+.venv/.ready: requirements/main.in requirements/main.txt pyproject.toml
+	@echo "Set-up: about 2 to 5 minutes and 2.7 GB with a CPU build of torch."
+	@echo "Where pip finds only the CUDA build it is about 5 GB more; for a CPU-only install give"
+	@echo "  make setup TORCH_FIND_LINKS=<folder or page with torch's CPU wheels>"
+	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) on this machine: install Python 3.11"; exit 1; }
+	$(PYTHON) -m venv .venv || { echo "the venv module is missing: install python3.11-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $(if $(TORCH_FIND_LINKS),--find-links "$(TORCH_FIND_LINKS)") \
+		-r requirements/main.in -c requirements/main.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+demo: setup ## One shop, a year of history, three nights, a summary
+	$(BIN)/nightmarket doctor
+	$(BIN)/nightmarket demo
+
+test: setup ## Units, laws on a tiny shop, one real night (at most 15 minutes on 2 cores)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-rest: setup ## What test-all adds: every kill point, every engine, real volumes
+	$(BIN)/python -m pytest -m slow
+
+test-all: test test-rest ## Everything (at most 60 minutes)
+
+lint: setup ## ruff, mypy, sqlfluff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests
+
+format: setup ## Let ruff format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: setup ## Resolve requirements/main.in into the pinned constraint file
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links \
+		$(if $(TORCH_FIND_LINKS),--find-links "$(TORCH_FIND_LINKS)") requirements/main.in -o requirements/main.txt
+	sed -i 's/+cpu$$//' requirements/main.txt
+
+clean: ## Remove the environment and what the demo wrote
+	rm -rf .venv var

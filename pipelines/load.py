@@ -1,0 +1,108 @@
+"""Load committed lake rows into the warehouse's `raw` tables: whatever partition differs, no other.
+
+The lake is the truth and `ops.loaded_days` says which files of it the warehouse holds, so loading is a comparison:
+after a kill, a backfill or a month of history the same call makes both equal again.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+import duckdb
+
+from pipelines import lake, ops
+from pipelines.contracts import (
+    ENTITIES,
+    EVENTS,
+    OPS_LOADED_DAYS,
+    OPS_PENDING_DAYS,
+    RAW_TABLES,
+    Entity,
+)
+from pipelines.faults import fault_point
+from pipelines.fence import Attempt, guard
+from pipelines.settings import Batch, Settings
+
+
+def load(settings: Settings, batch: Batch, attempt: Attempt) -> dict[str, Any]:
+    """One transaction for all entities. Returns partitions and rows loaded."""
+    partitions: dict[str, int] = {}
+    rows = 0
+    with guard(settings, attempt), ops.writing(settings) as connection:
+        for entity in ENTITIES.values():
+            changed = _changed(settings, connection, entity)
+            if changed:
+                rows += _load_partitions(settings, connection, entity, changed)
+            partitions[entity.name] = len(changed)
+            fault_point(f"load.{entity.name}")
+    return {"rows": rows, "partitions": partitions, "lake_version": lake.version(settings)}
+
+
+def _changed(settings: Settings, connection: duckdb.DuckDBPyConnection, entity: Entity) -> dict[date, str]:
+    """Partition dates whose committed files are not the ones loaded; '' where a partition has vanished."""
+    held: dict[date, str] = dict(
+        connection.execute(
+            f"select partition_date, files_digest from {OPS_LOADED_DAYS.name} where entity = ?", [entity.name]
+        ).fetchall()
+    )
+    committed = lake.digests(settings, entity.name)
+    changed = {d: digest for d, digest in committed.items() if held.get(d) != digest}
+    return changed | {d: "" for d in held if d not in committed}
+
+
+def _load_partitions(
+    settings: Settings, connection: duckdb.DuckDBPyConnection, entity: Entity, changed: dict[date, str]
+) -> int:
+    target = RAW_TABLES[entity.name]
+    dates = sorted(changed)
+    connection.execute(f"delete from {target.name} where list_contains(?, {entity.partition})", [dates])
+    connection.register("committed", lake.dataset(settings, entity.name, dates))
+    try:
+        names = ", ".join(f'"{n}"' for n in target.names)
+        values = ", ".join(_value(entity, n) for n in target.names)
+        order = ", ".join(target.key)
+        connection.execute(
+            f"insert into {target.name} ({names}) select {values} from committed"
+            f" where not is_duplicate order by {order}"
+        )
+    finally:
+        connection.unregister("committed")
+    counts: dict[date, int] = dict(
+        connection.execute(
+            f"select {entity.partition}, count(*) from {target.name}"
+            f" where list_contains(?, {entity.partition}) group by all",
+            [dates],
+        ).fetchall()
+    )
+    _remember(connection, entity, changed, counts)
+    return sum(counts.values())
+
+
+def _value(entity: Entity, name: str) -> str:
+    """A map becomes JSON text with its keys in order, so that equal maps are equal text."""
+    kinds = {c.name: c.kind for c in entity.columns}
+    if kinds.get(name) == "map":
+        return f'cast(to_json(map_from_entries(list_sort(map_entries("{name}")))) as text)'
+    return f'"{name}"'
+
+
+def _remember(
+    connection: duckdb.DuckDBPyConnection, entity: Entity, changed: dict[date, str], counts: dict[date, int]
+) -> None:
+    table = OPS_LOADED_DAYS.name
+    connection.execute(
+        f"delete from {table} where entity = ? and list_contains(?, partition_date)", [entity.name, sorted(changed)]
+    )
+    held = [[entity.name, d, digest, counts.get(d, 0)] for d, digest in sorted(changed.items()) if digest]
+    if held:
+        connection.executemany(f"insert into {table} values (?, ?, ?, ?)", held)
+    if entity is EVENTS:
+        _pending(connection, changed)
+
+
+def _pending(connection: duckdb.DuckDBPyConnection, dates: Iterable[date]) -> None:
+    table = OPS_PENDING_DAYS.name
+    for day in sorted(dates):
+        connection.execute(
+            f"insert into {table} select ? where not exists (select 1 from {table} where event_date = ?)", [day, day]
+        )

@@ -1,0 +1,100 @@
+"""A night, and a stretch of history, without Airflow: the same steps in the same order."""
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from pipelines import landing
+from pipelines.errors import UsageError
+from pipelines.fence import Attempt
+from pipelines.settings import Batch, Settings, night
+from pipelines.steps import STEPS, Report, Result, Step, audit_step, run_step
+
+TO_LAKE = ("preprocess", "audit-landing", "audit-events", "publish-lake", "load", "features", "audit-features")
+
+
+def land_step(source: str, path: Path | None) -> Step:
+    """Bring the batch's days of a source to landing."""
+
+    def run(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
+        return landing.land(settings, source, path, batch.first, batch.last)
+
+    return Step("land", run)
+
+
+def run_night(
+    settings: Settings,
+    day: date,
+    source: str | None,
+    path: Path | None,
+    accept_quarantine: str | None,
+    report: Report,
+) -> dict[str, Any]:
+    """One night from landing to BI. Running it again, whole or after a kill, ends equal."""
+    batch = night(day)
+    results = _to_features(settings, batch, source, path, accept_quarantine, report)
+    results.append(run_step(settings, STEPS["score"], batch, report))
+    results.append(run_step(settings, audit_step("scores"), batch, report))
+    results += _rescore(settings, day, report)
+    results.append(run_step(settings, STEPS["publish"], batch, report))
+    return _summary(batch, results)
+
+
+def run_history(
+    settings: Settings,
+    first: date | None,
+    until: date,
+    source: str | None,
+    path: Path | None,
+    accept_quarantine: str | None,
+    report: Report,
+) -> dict[str, Any]:
+    """Many days in one pass: lake, features and marts, no scores. Equal to the same days night by night."""
+    if source is not None:
+        landed = landing.land(settings, source, path, first, until)
+        report(f"landed {landed['files_written']} files")
+    start, _ = landing.landed_dates(settings)
+    batch = Batch(max(first or start, start), until)
+    if batch.first > batch.last:
+        raise UsageError(f"nothing has landed up to {until}; the first landed day is {start}")
+    results = _to_features(settings, batch, None, None, accept_quarantine, report)
+    results.append(run_step(settings, STEPS["publish"], batch, report))
+    return _summary(batch, results)
+
+
+def _to_features(
+    settings: Settings,
+    batch: Batch,
+    source: str | None,
+    path: Path | None,
+    accept_quarantine: str | None,
+    report: Report,
+) -> list[Result]:
+    results = []
+    if source is not None:
+        results.append(run_step(settings, land_step(source, path), batch, report))
+    for name in TO_LAKE:
+        stage = name.removeprefix("audit-")
+        step = audit_step(stage, accept_quarantine) if name.startswith("audit-") else STEPS[name]
+        results.append(run_step(settings, step, batch, report))
+    return results
+
+
+def _rescore(settings: Settings, day: date, report: Report) -> list[Result]:
+    """A night filled in behind later ones changes what they may know: score those again, in order (law 5)."""
+    from pipelines.scoring import scored_nights_after
+
+    results = []
+    for later in scored_nights_after(settings, day):
+        results.append(run_step(settings, STEPS["score"], night(later), report))
+        results.append(run_step(settings, audit_step("scores"), night(later), report))
+    return results
+
+
+def _summary(batch: Batch, results: list[Result]) -> dict[str, Any]:
+    steps = {f"{r['step']}": {"rows": r.get("rows", 0), "seconds": r["seconds"]} for r in results}
+    return {"batch": batch.key, "steps": steps, "seconds": round(sum(r["seconds"] for r in results), 1)}
+
+
+def days_between(first: date, last: date) -> list[date]:
+    return [first + timedelta(n) for n in range((last - first).days + 1)]

@@ -1,0 +1,71 @@
+"""Commit a batch that passed its audits to the lake, and keep the books of law 3 (conservation)."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pipelines import lake, ops, staging
+from pipelines.contracts import EVENTS, OPS_LANDING_FILES, OPS_QUARANTINE, QUARANTINE
+from pipelines.errors import AuditFailed, NightmarketError
+from pipelines.faults import fault_point
+from pipelines.fence import Attempt, guard
+from pipelines.settings import Batch, Settings
+
+
+def publish_lake(settings: Settings, batch: Batch, attempt: Attempt) -> dict[str, Any]:
+    """One Delta commit per table. Refuses what no audit passed; committing again changes nothing."""
+    with guard(settings, attempt):
+        folder, manifest = staging.current(settings, batch)
+        for stage in ("landing", "events"):
+            if not staging.verdict(folder, stage)["success"]:
+                raise AuditFailed(f"{batch.key}: audit {stage} failed; nothing goes to the lake")
+        commits = {name: _commit(settings, folder, name, entry, attempt) for name, entry in _tables(manifest).items()}
+        fault_point("publish_lake.committed")
+        _keep_books(settings, batch, manifest)
+    return {
+        "rows": sum(entry["rows"] for entry in manifest["entities"].values()),
+        "lake_version": lake.version(settings),
+        "files_added": sum(c["added"] for c in commits.values()),
+        "files_removed": sum(c["removed"] for c in commits.values()),
+    }
+
+
+def _tables(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    quarantine = {"dates": manifest["quarantine_dates"], "base": manifest["base"].get(QUARANTINE, {})}
+    entities = {
+        name: {"dates": entry["dates"], "base": manifest["base"].get(name, {})}
+        for name, entry in manifest["entities"].items()
+    }
+    return {QUARANTINE: quarantine, **entities}
+
+
+def _commit(settings: Settings, folder: Path, name: str, entry: dict[str, Any], attempt: Attempt) -> dict[str, int]:
+    dates = [date.fromisoformat(d) for d in entry["dates"]]
+    if not dates:
+        return {"version": -1, "added": 0, "removed": 0}
+    return lake.commit(settings, name, folder / name, dates, entry["base"], attempt)
+
+
+def _keep_books(settings: Settings, batch: Batch, manifest: dict[str, Any]) -> None:
+    """Recount from the committed rows and hold it against what intake counted before any engine saw a row."""
+    files = [
+        {"entity": name, **file} for name, entry in manifest["entities"].items() for file in entry["files"]
+    ]  # fmt: skip
+    touched = [date.fromisoformat(d) for d in manifest["entities"].get(EVENTS.name, {}).get("dates", [])]
+    recounted = {(r["landing_date"], r["file"]): r for r in lake.recount(settings, touched)}
+    for file in files:
+        if file["entity"] == EVENTS.name:
+            key = (date.fromisoformat(file["landing_date"]), file["file"])
+            found = recounted.pop(key, {"rows_published": 0, "rows_deduplicated": 0})
+            file |= {k: found[k] for k in ("rows_published", "rows_deduplicated")}
+        accounted = file["rows_published"] + file["rows_deduplicated"] + file["rows_quarantined"]
+        if file["rows_in"] != accounted:
+            raise NightmarketError(
+                f"{batch.key}: {file['entity']}/{file['file']} had {file['rows_in']} rows,"
+                f" {accounted} are accounted for"
+            )
+    columns = set(OPS_LANDING_FILES.names)
+    ops.record(settings, OPS_LANDING_FILES, [{k: v for k, v in f.items() if k in columns} for f in files], batch.key)
+    # Deliveries of other nights whose duplicates this batch uncovered: only their two counts move.
+    ops.record(settings, OPS_LANDING_FILES, list(recounted.values()), f"{batch.key}-others")
+    ops.record(settings, OPS_QUARANTINE, manifest["quarantine"], batch.key)

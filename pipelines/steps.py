@@ -1,0 +1,174 @@
+"""The steps of a night. The `nightmarket` command and `night` run them through here; Airflow runs the command.
+
+Each step is a function of (settings, batch, attempt) that returns counts; `run_step` gives it a fencing token, times
+it, says one line, and leaves a row in `ops.runs` whether it worked or not.
+"""
+
+import errno
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import duckdb
+
+from pipelines import ops
+from pipelines.contracts import OPS_NIGHTS, OPS_RUNS
+from pipelines.errors import NightmarketError
+from pipelines.fence import Attempt, guard, take
+from pipelines.settings import Batch, Settings
+from pipelines.warehouse import open_warehouse, upsert
+
+Report = Callable[[str], None]
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """`scope` is what the fencing token is taken for: the batch, or one thing that all batches share."""
+
+    name: str
+    run: Callable[[Settings, Batch, Attempt], Result]
+    scope: str = ""
+
+
+@dataclass
+class Options:
+    """What a person may add to a night by hand."""
+
+    accept_quarantine: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def _preprocess(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
+    from pipelines.preprocess.job import preprocess
+
+    manifest = preprocess(settings, batch, attempt)
+    return {"rows": sum(e["rows"] for e in manifest["entities"].values()), "seconds_by_phase": manifest["seconds"]}
+
+
+def _publish_lake(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
+    from pipelines.publish_lake import publish_lake
+
+    return publish_lake(settings, batch, attempt)
+
+
+def _load(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
+    from pipelines.load import load
+
+    return load(settings, batch, attempt)
+
+
+def _features(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
+    from pipelines import features
+
+    return features.build(settings, newest_night(settings, batch), "features")
+
+
+def _score(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
+    from pipelines.scoring import score
+
+    return score(settings, batch.last, attempt)
+
+
+def _publish(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
+    """Marts for the newest night, then one swap of the BI file."""
+    from pipelines import bi, features, landing
+
+    newest = newest_night(settings, batch)
+    row = {
+        "night": batch.last,
+        "is_closed": batch.last in landing.closed_days(settings, batch),
+        "published_at": datetime.now(UTC),
+    }
+    with guard(settings, attempt), ops.writing(settings) as connection:
+        upsert(connection, OPS_NIGHTS, [row])
+    built = features.build(settings, newest, "marts")
+    private, rows = bi.build(settings, newest, attempt)
+    bi.swap(settings, private, newest, attempt)
+    return {"rows": sum(rows.values()), "marts": rows, "night": str(newest), "dbt_seconds": built["seconds"]}
+
+
+STEPS: dict[str, Step] = {
+    step.name: step
+    for step in (
+        Step("preprocess", _preprocess),
+        Step("publish-lake", _publish_lake),
+        Step("load", _load, scope="warehouse"),
+        Step("features", _features, scope="warehouse"),
+        Step("score", _score),
+        Step("publish", _publish, scope="bi"),
+    )
+}
+AUDITS = ("landing", "events", "features", "scores")
+
+
+def audit_step(stage: str, accept_quarantine: str | None = None) -> Step:
+    """The audit of one stage as a step."""
+
+    def run(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
+        from pipelines.audit.run import audit
+
+        return audit(settings, stage, batch, accept_quarantine=accept_quarantine)
+
+    return Step(f"audit-{stage}", run)
+
+
+def newest_night(settings: Settings, batch: Batch) -> date:
+    """The night features and marts stand for: this one, unless a later one was already built."""
+    with open_warehouse(settings) as connection:
+        row = connection.execute(f"select max(night) from {OPS_NIGHTS.name}").fetchone()
+    found: date | None = row[0] if row else None
+    return batch.last if found is None else max(found, batch.last)
+
+
+def run_step(settings: Settings, step: Step, batch: Batch, report: Report) -> Result:
+    """Run one step; its outcome goes to `ops.runs`. Failures are raised as one line after they are recorded."""
+    started, clock = datetime.now(UTC), time.monotonic()
+    row: dict[str, Any] = {"night": batch.key, "step": step.name, "started_at": started, "error": None}
+    try:
+        attempt = take(settings, step.name, step.scope or batch.key)
+        row["attempt"] = attempt.id
+        result = step.run(settings, batch, attempt)
+    except Exception as error:
+        reason = one_line(error)
+        _record_run(settings, row, "failed", clock, error=reason)
+        report(f"{batch.key}  {step.name:<15} FAILED after {time.monotonic() - clock:.1f} s: {reason}")
+        if isinstance(error, NightmarketError):
+            raise
+        raise NightmarketError(f"{batch.key} {step.name}: {reason}") from error
+    seconds = round(time.monotonic() - clock, 2)
+    detail = {k: v for k, v in result.items() if k != "rows"}
+    rows, version = int(result.get("rows") or 0), result.get("lake_version")
+    _record_run(settings, row, "done", clock, rows=rows, detail=_json(detail), lake_version=version)
+    report(f"{batch.key}  {step.name:<15} {rows:>12,} rows {seconds:>8.1f} s")
+    return {**result, "step": step.name, "seconds": seconds}
+
+
+def _json(value: Any) -> str:
+    import json
+
+    return json.dumps(value, default=str)
+
+
+def _record_run(settings: Settings, row: dict[str, Any], status: str, clock: float, **more: Any) -> None:
+    finished = {"finished_at": datetime.now(UTC), "seconds": round(time.monotonic() - clock, 3), "status": status}
+    try:
+        ops.record(settings, OPS_RUNS, [{**row, **finished, **more}], f"{row['night']}-{row['step']}")
+        if status == "failed":
+            ops.flush(settings)
+    except (OSError, duckdb.Error, NightmarketError):
+        # The step's own outcome matters more than its record: with a full disk there is nowhere to write one.
+        if status != "failed":
+            raise
+
+
+def one_line(error: BaseException) -> str:
+    """The first useful line of any exception; a full disk is said in plain words wherever it surfaced."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    signs = ("no space left", "disk full", "file too large", "could not write", "os error 28", "os error 27")
+    if full or any(sign in text.lower() for sign in signs):
+        return f"the disk is full (or a file-size limit was hit): free some space and run the step again ({text[:200]})"
+    return text[:500]
