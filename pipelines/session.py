@@ -1,0 +1,124 @@
+"""One Spark session, three engines: Sail in this process, a local Apache Spark, or a cluster behind `sc://`.
+
+The code of the jobs is the same for all three: PySpark DataFrames over Spark Connect, no Python function inside.
+"""
+
+import contextlib
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from pipelines.errors import NightmarketError, UsageError
+from pipelines.settings import Settings
+
+SAIL_MEMORY_BYTES = 3 * 1024**3
+"""What Sail's operators may hold before they spill. The process needs about twice as much: buffers are not counted."""
+
+SPARK_DRIVER_MEMORY = "3g"
+
+CONFIG = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # Spark's default is INT96, in nanoseconds
+    "spark.sql.parquet.compression.codec": "zstd",
+}
+
+
+@contextlib.contextmanager
+def spark_session(settings: Settings) -> Iterator[SparkSession]:
+    """A session on the engine that the settings name; whatever was started is stopped at the end.
+
+    Raises UsageError for an unknown engine, NightmarketError where the engine cannot be started or reached.
+    """
+    # Spark starts Python workers with this one, or finds none where the name `python` is not on the path.
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    engine = settings.engine
+    if engine == "sail":
+        with _sail(settings) as remote, _connected(remote) as session:
+            yield session
+    elif engine == "spark":
+        _check_java()
+        with _connected("local[2]", settings) as session:
+            yield session
+    elif engine.startswith("sc://"):
+        with _connected(engine) as session:
+            yield session
+    else:
+        raise UsageError(f"engine {engine!r} is unknown; use sail, spark or sc://host:port")
+
+
+@contextlib.contextmanager
+def _sail(settings: Settings) -> Iterator[str]:
+    spill = settings.run / "spill"
+    spill.mkdir(parents=True, exist_ok=True)
+    # Sail reads its configuration from the environment when the server starts. What the operator has set stays.
+    defaults = {
+        "RUST_LOG": "error",
+        "SAIL_RUNTIME__MEMORY_POOL__TYPE": "fair",
+        "SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE": str(SAIL_MEMORY_BYTES),
+        "SAIL_RUNTIME__TEMPORARY_FILES__PATHS": f'["{spill}"]',
+        "SAIL_PARQUET__SKIP_ARROW_METADATA": "true",  # else readers see Sail's string_view instead of string
+    }
+    added = {name: value for name, value in defaults.items() if name not in os.environ}
+    os.environ.update(added)
+    from pysail.spark import SparkConnectServer
+
+    server = SparkConnectServer("127.0.0.1", 0)
+    try:
+        server.start(background=True)
+        address = server.listening_address
+        if address is None:
+            raise NightmarketError("Sail did not open its port on 127.0.0.1; run again, or use engine spark")
+        yield f"sc://{address[0]}:{address[1]}"
+    finally:
+        with contextlib.suppress(RuntimeError):  # it never started
+            server.stop()
+        for name in added:
+            os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def _connected(remote: str, local: Settings | None = None) -> Iterator[SparkSession]:
+    builder = SparkSession.builder.remote(remote)
+    if local is not None:
+        for name, value in _local_config(local).items():
+            builder = builder.config(name, value)
+    try:
+        with warnings.catch_warnings():  # it tries to set once more what was set at the start of the JVM, and warns
+            warnings.simplefilter("ignore", UserWarning)
+            session = builder.getOrCreate()
+        for name, value in CONFIG.items():
+            session.conf.set(name, value)
+    except Exception as error:
+        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise NightmarketError(f"cannot reach the Spark engine at {remote}: {line}") from error
+    try:
+        yield session
+    finally:
+        session.stop()
+
+
+def _local_config(settings: Settings) -> dict[str, str]:
+    scratch = settings.run / "spark"
+    scratch.mkdir(parents=True, exist_ok=True)
+    return {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.driver.memory": SPARK_DRIVER_MEMORY,
+        "spark.local.dir": str(scratch),
+        "spark.sql.shuffle.partitions": "8",
+    }
+
+
+def _check_java() -> None:
+    home = os.environ.get("JAVA_HOME")
+    if not (home and (Path(home) / "bin" / "java").exists()) and shutil.which("java") is None:
+        raise NightmarketError("engine spark needs Java 17 or newer and finds none; install it or use engine sail")
