@@ -1,0 +1,62 @@
+with user_days as (
+
+    {{ known_days('int_user_day', 365) }}
+
+),
+
+user_item_days as (
+
+    {{ known_days('int_user_item_day', 365) }}
+
+),
+
+products as (
+
+    select * from {{ ref('product_history') }}
+    where is_current
+
+),
+
+totals as (
+
+    select
+        as_of,
+        user_id,
+        cast(min(case when orders > 0 then age_days end) as integer) as recency_days,
+        cast(max(case when orders > 0 then age_days end) as integer) as first_order_days,
+        {% for days in [28, 90, 365] %}
+        {{ sum_within(days, 'orders') }} as orders_{{ days }}d,
+        {{ sum_within(days, 'revenue', 'decimal(18, 2)') }} as revenue_{{ days }}d,
+        {{ sum_within(days, 'sessions') }} as sessions_{{ days }}d,
+        {% endfor %}
+        cast(count(distinct event_date) as bigint) as active_days_365d,
+        cast(sum(purchased_lines) as bigint) as purchased_lines_365d,
+        cast(sum(purchased_units) as bigint) as purchased_units_365d,
+        cast(sum(returned_units) as bigint) as returned_units_365d,
+        {{ ratio('sum(purchase_amount)', 'sum(purchased_units)') }} as average_unit_price_365d,
+        {{ ratio('sum(promoted_lines)', 'sum(purchased_lines)') }} as discount_share_365d,
+        {{ ratio('sum(returned_units)', 'sum(purchased_units)') }} as return_share_365d
+    from user_days
+    group by as_of, user_id
+
+),
+
+diversity as (
+
+    select
+        user_item_days.user_id,
+        cast(count(distinct user_item_days.item_id) as bigint) as items_365d,
+        cast(count(distinct coalesce(products.category, 'unknown')) as bigint) as categories_365d
+    from user_item_days
+    left join products on user_item_days.item_id = products.item_id
+    where user_item_days.purchased_lines > 0
+    group by user_item_days.user_id
+
+)
+
+select
+    totals.*,
+    coalesce(diversity.items_365d, 0) as items_365d,
+    coalesce(diversity.categories_365d, 0) as categories_365d
+from totals
+left join diversity on totals.user_id = diversity.user_id

@@ -1,0 +1,23 @@
+with events as (
+
+    select * from {{ ref('stg_events') }}
+    {{ where_pending() }}
+
+),
+
+days as (
+
+    select
+        event_date,
+        landing_date,
+        session_id,
+        item_id,
+        cast(sum(purchased_lines) as bigint) as purchased_lines,
+        cast(sum(purchased_units) as bigint) as purchased_units
+    from events
+    where session_id is not null and purchased_lines > 0
+    group by event_date, landing_date, session_id, item_id
+
+)
+
+select * from days

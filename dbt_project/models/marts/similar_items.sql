@@ -1,0 +1,45 @@
+with as_of as (
+
+    select * from {{ ref('stg_as_of') }}
+
+),
+
+scored as (
+
+    select scores.*
+    from {{ source('scores', 'similar_items') }} as scores
+    inner join as_of on scores.scored_for <= as_of.as_of
+
+),
+
+newest as (
+
+    select max(scored_for) as scored_for from scored
+
+),
+
+products as (
+
+    select * from {{ ref('product_history') }}
+    where is_current
+
+)
+
+select
+    scored.scored_for,
+    scored.item_id,
+    coalesce(products.title, scored.item_id) as title,
+    scored.rank,
+    scored.similar_item_id,
+    coalesce(similar_products.title, scored.similar_item_id) as similar_title,
+    scored.score,
+    scored.reason_type,
+    scored.reason,
+    scored.model_name,
+    scored.model_version,
+    scored.run_id,
+    scored.scored_at
+from scored
+inner join newest on scored.scored_for = newest.scored_for
+left join products on scored.item_id = products.item_id
+left join products as similar_products on scored.similar_item_id = similar_products.item_id

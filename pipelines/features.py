@@ -1,0 +1,132 @@
+"""Run the dbt project: day facts and features of a night, or the marts that BI reads.
+
+dbt runs as a child process of its own: it opens the warehouse alone, and nothing of it stays behind in ours.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+from pipelines.contracts import EVENT_DATE, OPS_PENDING_DAYS
+from pipelines.errors import AuditFailed, NightmarketError
+from pipelines.faults import fault_point
+from pipelines.settings import Settings
+from pipelines.warehouse import open_warehouse, transaction
+
+PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
+_TAGS = {"features": "tag:features", "marts": "tag:publish"}
+
+
+def build(settings: Settings, as_of: date, select: Literal["features", "marts"]) -> dict[str, Any]:
+    """Build and test one half of the dbt project as of a night; a rerun ends equal.
+
+    `features` builds day facts of the pending event dates and every feature table, and then forgets those dates.
+    `marts` builds what BI reads. Returns {"select", "as_of", "models", "tests", "seconds", "pending_days"}.
+    Raises AuditFailed when a data test fails, NightmarketError when anything else does; the message is one line.
+    """
+    pending = _pending_days(settings)
+    fault_point("features.started")
+    started = time.monotonic()
+    counts = _run_dbt(settings, as_of, select)
+    fault_point("features.built")
+    if select == "features":
+        _forget(settings, pending)
+    seconds = round(time.monotonic() - started, 2)
+    return {"select": select, "as_of": str(as_of), **counts, "seconds": seconds, "pending_days": len(pending)}
+
+
+def _pending_days(settings: Settings) -> list[date]:
+    """Event dates loaded since the last build. Opening the warehouse also says early when another process holds it."""
+    with contextlib.closing(open_warehouse(settings)) as connection:
+        rows = connection.execute(f'select "{EVENT_DATE}" from {OPS_PENDING_DAYS.name}').fetchall()
+    return [row[0] for row in rows]
+
+
+def _forget(settings: Settings, days: list[date]) -> None:
+    with contextlib.closing(open_warehouse(settings)) as connection, transaction(connection):
+        for day in days:
+            connection.execute(f'delete from {OPS_PENDING_DAYS.name} where "{EVENT_DATE}" = ?', [day])
+
+
+def _run_dbt(settings: Settings, as_of: date, select: Literal["features", "marts"]) -> dict[str, int]:
+    target, logs = settings.home / "dbt" / "target", settings.home / "dbt" / "logs"
+    results = target / "run_results.json"
+    results.unlink(missing_ok=True)  # that of an earlier run must not speak for this one
+    command = [
+        str(Path(sys.executable).with_name("dbt")), "--quiet", "--no-use-colors",
+        "build", "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target", "embedded",
+        "--target-path", str(target), "--log-path", str(logs),
+        # `buildable` leaves out tests that also look at models of the other half
+        "--select", _TAGS[select], "--indirect-selection", "buildable", "--exclude-resource-type", "unit_test",
+    ]  # fmt: skip
+    try:
+        done = subprocess.run(
+            command,
+            env=_environment(settings, as_of),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        )
+    except OSError as error:
+        raise NightmarketError(f"cannot start dbt ({command[0]}): {error.strerror}; run `make setup`") from error
+    nodes = _results(results)
+    if done.returncode != 0:
+        raise _failure(select, as_of, nodes, done.stdout + done.stderr, logs / "dbt.log")
+    kinds = [node["unique_id"].partition(".")[0] for node in nodes]
+    return {"models": kinds.count("model"), "tests": kinds.count("test")}
+
+
+def _environment(settings: Settings, as_of: date) -> dict[str, str]:
+    return {
+        **os.environ,
+        "NIGHTMARKET_WAREHOUSE": str(settings.warehouse),
+        "NIGHTMARKET_MEMORY_LIMIT": settings.memory_limit,
+        "NIGHTMARKET_AS_OF": as_of.isoformat(),
+        "NIGHTMARKET_BI_HISTORY_DAYS": str(settings.bi_history_days),
+        "NIGHTMARKET_LATE_DAYS": str(settings.late_days),
+        "DO_NOT_TRACK": "1",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+
+
+def _die_with_parent() -> None:
+    """A dbt that outlives a killed step would hold the warehouse against the rerun and write after it (law 6)."""
+    set_parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
+def _results(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    nodes: list[dict[str, Any]] = json.loads(path.read_text())["results"]
+    return nodes
+
+
+def _failure(select: str, as_of: date, nodes: list[dict[str, Any]], output: str, log: Path) -> NightmarketError:
+    """The first node that failed by itself (skipped ones only follow from it), else dbt's own last words."""
+    broken = [node for node in nodes if node["status"] in ("error", "fail", "runtime error")]
+    if broken:
+        node = min(broken, key=lambda node: node["status"] == "fail")  # an error explains more than a failed test
+        kind, _, name = node["unique_id"].split(".")[:3]
+        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+        text = f"{select} of {as_of}: dbt {kind} {name}{more} failed: {_line(node['message'])}; see {log}"
+        return AuditFailed(text) if node["status"] == "fail" else NightmarketError(text)
+    return NightmarketError(f"{select} of {as_of}: dbt failed: {_line(output)}; see {log}")
+
+
+def _line(message: str | None) -> str:
+    """The cause of a dbt message in one line: dbt opens with a heading ("Runtime Error in model …")."""
+    lines = [line.strip() for line in (message or "").splitlines() if line.strip()]
+    told = [line for line in lines if not line.endswith(("Encountered an error:", "Parsing Error", "Runtime Error"))]
+    told = [line for line in told if " Error in " not in line] or lines or ["no message"]
+    return told[0][:300]
