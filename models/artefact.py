@@ -1,7 +1,7 @@
 """Saved models: a folder of safetensors and JSON with a manifest. Loading one never executes code.
 
-`manifest.json` lists every other file with its size and SHA-256. All are checked before any of them is opened by a parser, and
-a file that is not listed, or is of another type, is refused whatever it holds. The digest of the manifest names the
+`manifest.json` lists every other file with its size and SHA-256. All are checked before any parser sees
+them, and a file of any other name is refused whatever it holds. The digest of the manifest names the
 version, so equal content has an equal version.
 """
 
@@ -89,12 +89,13 @@ def _checked(folder: Path) -> dict[str, bytes]:
     if hashlib.sha256(manifest).hexdigest()[:VERSION_LENGTH] != folder.name:
         raise ArtefactError(f"{folder}: refused, {MANIFEST} is not the one this version was named after; train again")
     contents = {}
-    for name, expected in json.loads(manifest)["files"].items():
+    files = json.loads(manifest)["files"]
+    for name in (TENSORS, META):  # never a path the manifest makes up
         try:
             data = (folder / name).read_bytes()
         except OSError as error:
             raise ArtefactError(f"{folder}: {name} cannot be read ({error.strerror}); train again") from error
-        if hashlib.sha256(data).hexdigest() != expected["sha256"]:
+        if hashlib.sha256(data).hexdigest() != files[name]["sha256"]:
             raise ArtefactError(f"{folder}: refused, {name} was changed after it was written; train again")
         contents[name] = data
     return contents

@@ -9,7 +9,7 @@ import numpy as np
 
 def recall(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     """Recall@k of each user = hits in the list / relevant items (the textbook form: the divisor is not cut at k)."""
-    return hits.sum(axis=1) / relevant
+    return np.asarray(hits.sum(axis=1) / relevant)
 
 
 def ndcg(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:

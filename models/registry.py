@@ -1,8 +1,8 @@
 """The embedded model registry: saved versions, what was trained when, and an append-only log of promotions.
 
-    <folder>/<family>/<version>/         artefacts (see `models.artefact`)
-    <folder>/<family>/trainings.jsonl    one line per training run
-    <folder>/<family>/promotions.jsonl   one line per promotion; the last that applies is the champion
+<folder>/<family>/<version>/         artefacts (see `models.artefact`)
+<folder>/<family>/trainings.jsonl    one line per training run
+<folder>/<family>/promotions.jsonl   one line per promotion; the last that applies is the champion
 """
 
 import fcntl

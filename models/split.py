@@ -34,7 +34,7 @@ class Split:
     seen: sparse.csr_array | None
 
     def masks(self) -> tuple[np.ndarray, np.ndarray]:
-        """New users, bool [T]: fewer than 5 purchases in the training window. Tail items, bool [I]: see `tail_items`."""
+        """New users, bool [T]: fewer than 5 training purchases. Tail items, bool [I]: see `tail_items`."""
         bought = np.bincount(self.train.user[self.train.event == PURCHASE], minlength=len(self.train.users))
         return bought[self.test_users] < NEW_USER_PURCHASES, tail_items(self.train)
 

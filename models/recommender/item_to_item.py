@@ -1,6 +1,7 @@
 """Users' histories times an item-to-item matrix: the form that item-kNN, the transition model and EASE share."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -9,7 +10,7 @@ from models.interactions import Interactions
 from models.recommender.history import Weighting, history_weights, lookup
 from models.recommender.ranking import BLOCK_CELLS, top_k
 
-Matrix = sparse.csr_array | np.ndarray
+Matrix: TypeAlias = sparse.csr_array | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class ItemToItem:
         return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
     def arrays(self) -> dict[str, np.ndarray]:
-        if not sparse.issparse(self.matrix):
+        if isinstance(self.matrix, np.ndarray):
             return {"matrix": self.matrix}
         return {"indptr": self.matrix.indptr, "indices": self.matrix.indices, "data": self.matrix.data}
 
@@ -81,15 +82,15 @@ def keep_top(matrix: sparse.csr_array, n: int) -> sparse.csr_array:
     """The n largest entries of each row, ties by column; the result has sorted indices."""
     matrix.sum_duplicates()
     lengths = np.diff(matrix.indptr)
-    row = np.repeat(np.arange(matrix.shape[0]), lengths)
-    crowded = np.flatnonzero(lengths[row] > n)
     keep = np.ones(matrix.nnz, dtype=bool)
-    if len(crowded):
-        order = crowded[np.lexsort((matrix.indices[crowded], -matrix.data[crowded], row[crowded]))]
-        first = np.concatenate([[True], row[order[1:]] != row[order[:-1]]])
-        place = np.arange(len(order)) - np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
-        keep[order[place >= n]] = False
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(row[keep], minlength=matrix.shape[0]))])
+    for row in np.flatnonzero(lengths > n):  # one selection per crowded row beats sorting all entries three times over
+        values = matrix.data[matrix.indptr[row] : matrix.indptr[row + 1]]
+        least = np.partition(values, len(values) - n)[len(values) - n]
+        kept = values > least
+        kept[np.flatnonzero(values == least)[: n - kept.sum()]] = True
+        keep[matrix.indptr[row] : matrix.indptr[row + 1]] = kept
+    owner = np.repeat(np.arange(matrix.shape[0]), lengths)
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(owner[keep], minlength=matrix.shape[0]))])
     return sparse.csr_array(
         (matrix.data[keep], matrix.indices[keep].astype(np.int32), indptr.astype(np.int64)), shape=matrix.shape
     )

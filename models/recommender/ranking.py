@@ -32,7 +32,7 @@ def top_k(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
     Columns of -inf are never taken. Equal values are ordered by column, also across the k-th place.
     """
-    rows, columns = scores.shape
+    columns = scores.shape[1]
     k_found = min(k, columns)
     values, index = (t.numpy() for t in torch.topk(torch.from_numpy(scores), min(k_found + 1, columns), dim=1))
     if values.shape[1] > k_found:
