@@ -99,8 +99,8 @@ class Lines:
         return self.data[self.starts[i] : self.ends[i]]
 
 
-def _split(data: bytes, first_number: int) -> Lines:
-    """`data` is whole lines; its last line feed may be missing."""
+def _split(data: bytes, first_number: int) -> tuple[Lines, int]:
+    """Lines of `data` (its last line feed may be missing), and the number of the line after them."""
     array = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero(array == _LF)
     if len(data) and array[-1] != _LF:
@@ -116,7 +116,7 @@ def _split(data: bytes, first_number: int) -> Lines:
     lengths = lines.ends - lines.starts
     for i in np.flatnonzero(lengths > MAX_LINE):
         lines.known_bad[int(i)] = f"line of {int(lengths[i])} bytes is above {MAX_LINE}"
-    return lines
+    return lines, first_number + len(full)
 
 
 def _one(data: bytes, number: int, reason: str) -> Lines:
@@ -144,8 +144,8 @@ def read_lines(source: ByteFile) -> Iterator[Lines]:
         end = block.rfind(b"\n") + 1
         if end:
             body, carry = carry + block[:end], block[end:]
-            yield _split(body, number)
-            number += body.count(b"\n")
+            lines, number = _split(body, number)
+            yield lines
         else:
             carry += block
         if len(carry) > MAX_LINE:
@@ -155,7 +155,7 @@ def read_lines(source: ByteFile) -> Iterator[Lines]:
     elif source.cut:  # something is missing here even when the cut falls on a line end: one row says so
         yield _one(carry, number, source.cut)
     elif carry:
-        yield _split(carry, number)
+        yield _split(carry, number)[0]
 
 
 def strings_of(lines: Lines) -> tuple[pa.StringArray, np.ndarray, list[Bad]]:

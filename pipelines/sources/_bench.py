@@ -26,7 +26,7 @@ _MACROS = """
 create macro row_key(source, fields) as sha256(source || chr(31) || to_json(fields)::varchar);
 create macro event_id(key, nth) as left(sha256(key || chr(31) || nth::varchar), 32);
 create macro utc_text(local_time, zone) as
-    strftime((local_time at time zone zone) at time zone 'UTC', '%Y-%m-%dT%H:%M:%SZ')
+    replace(strftime((local_time at time zone zone) at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ'), '.000000Z', 'Z')
 """
 
 
@@ -81,7 +81,7 @@ def load_csv(connection: duckdb.DuckDBPyConnection, path: Path, names: tuple[str
 def deliveries(
     connection: duckdb.DuckDBPyConnection, request: LandRequest, entity: str, stem: str, query: str
 ) -> Iterator[Delivery]:
-    """Deliver the rows of `query` (contract columns, `line`, `day`), one file a day, in the order of `line`, which is unique in it.
+    """Deliver the rows of `query` (contract columns, a unique `line`, `day`), one file a day, in the order of `line`.
 
     A row without a day goes to the day of the last row before it that has one, else to the first of the range.
     """

@@ -1,0 +1,139 @@
+"""The YAML mapping of the source `files`: read and checked before any data is, errors name the key."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import yaml
+
+from pipelines.contracts import ENTITIES
+from pipelines.errors import UsageError
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_PERSONAL = re.compile(r"e-?mail|(first|last|full|sur|customer|user)_?name|^name$|address|street|phone|birth", re.I)
+_ENTITY_KEYS = {"glob", "delivered_on", "columns", "timestamp_format", "values", "hash", "drop"}
+
+
+@dataclass(frozen=True)
+class EntityMap:
+    name: str
+    glob: str
+    delivered_on: str  # "filename" or an origin column
+    columns: dict[str, Any]  # contract column -> origin column, {const: value} or {map: {key: origin column}}
+    timestamp_format: str
+    values: dict[str, dict[str, str]]
+    hash: tuple[str, ...]
+    drop: tuple[str, ...]
+
+    @property
+    def origin(self) -> tuple[str, ...]:
+        """Every origin column that is read, once, in the order of the mapping."""
+        names = [name for rule in self.columns.values() for name in _origins(rule)]
+        if self.delivered_on != "filename":
+            names.append(self.delivered_on)
+        return tuple(dict.fromkeys(names))
+
+
+@dataclass(frozen=True)
+class Mapping:
+    timezone: str
+    closed_weekdays: tuple[str, ...]
+    entities: tuple[EntityMap, ...]
+
+
+def _origins(rule: Any) -> list[str]:
+    if isinstance(rule, str):
+        return [rule]
+    return list(rule["map"].values()) if "map" in rule else []
+
+
+def read_mapping(path: Path) -> Mapping:
+    """The checked mapping; raises UsageError naming file and key."""
+    try:
+        given = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path} is no readable YAML mapping: {str(error).splitlines()[0]}") from error
+    if not isinstance(given, dict):
+        raise UsageError(f"{path} must be a mapping with the keys timezone and entities")
+    _known(path, "", given, {"timezone", "closed_weekdays", "entities"})
+    zone = given.get("timezone")
+    try:
+        ZoneInfo(zone)
+    except Exception as error:  # zoneinfo raises several kinds, one for each way of being wrong
+        raise UsageError(f"{path}: timezone must be an IANA name such as Europe/Berlin, not {zone!r}") from error
+    closed = given.get("closed_weekdays") or []
+    if not isinstance(closed, list) or not set(closed) <= set(WEEKDAYS):
+        raise UsageError(f"{path}: closed_weekdays must be a list of {', '.join(WEEKDAYS)}")
+    entities = given.get("entities")
+    if not isinstance(entities, dict) or not entities:
+        raise UsageError(f"{path}: entities must map at least one of {', '.join(ENTITIES)}")
+    return Mapping(zone, tuple(closed), tuple(_entity(path, name, value) for name, value in entities.items()))
+
+
+def _known(path: Path, where: str, given: dict[str, Any], known: set[str]) -> None:
+    if unknown := [str(k) for k in given if k not in known]:
+        raise UsageError(f"{path}: unknown key {where}{unknown[0]}; known: {', '.join(sorted(known))}")
+
+
+def _entity(path: Path, name: str, given: Any) -> EntityMap:
+    where = f"entities.{name}"
+    if name not in ENTITIES:
+        raise UsageError(f"{path}: {where} is no entity; there are: {', '.join(ENTITIES)}")
+    if not isinstance(given, dict):
+        raise UsageError(f"{path}: {where} must be a mapping")
+    _known(path, f"{where}.", given, _ENTITY_KEYS)
+    for key in ("glob", "delivered_on"):
+        if not isinstance(given.get(key), str) or not given[key]:
+            raise UsageError(f"{path}: {where}.{key} must be a text")
+    if Path(given["glob"]).is_absolute() or ".." in Path(given["glob"]).parts:
+        raise UsageError(f"{path}: {where}.glob must stay below the folder of the mapping")
+    form = given.get("timestamp_format", "")
+    if not isinstance(form, str) or "%z" in form:
+        raise UsageError(f"{path}: {where}.timestamp_format must be a strptime text without %z (ISO times need none)")
+    columns = _columns(path, where, name, given.get("columns"))
+    values = given.get("values") or {}
+    if not isinstance(values, dict) or not all(k in columns and isinstance(v, dict) for k, v in values.items()):
+        raise UsageError(f"{path}: {where}.values must map a mapped column to {{origin value: contract value}}")
+    hashed, dropped = (_names(path, f"{where}.{key}", given.get(key)) for key in ("hash", "drop"))
+    entity = EntityMap(name, given["glob"], given["delivered_on"], columns, form, values, hashed, dropped)
+    _protect(path, where, entity)
+    return entity
+
+
+def _columns(path: Path, where: str, entity: str, given: Any) -> dict[str, Any]:
+    contract = {c.name: c for c in ENTITIES[entity].columns}
+    if not isinstance(given, dict) or not given:
+        raise UsageError(f"{path}: {where}.columns must map contract columns to origin columns")
+    _known(path, f"{where}.columns.", given, set(contract))
+    for name, rule in given.items():
+        is_const = isinstance(rule, dict) and set(rule) == {"const"} and isinstance(rule["const"], str | int | float)
+        is_map = isinstance(rule, dict) and set(rule) == {"map"} and contract[name].kind == "map"
+        is_map = is_map and isinstance(rule["map"], dict) and all(isinstance(v, str) for v in rule["map"].values())
+        if not (isinstance(rule, str) or is_const or is_map):
+            raise UsageError(
+                f"{path}: {where}.columns.{name} must be an origin column or {{const: value}}"
+                + (" or {map: {key: origin column}}" if contract[name].kind == "map" else "")
+            )
+    for column in contract.values():
+        if column.required and column.name not in given and column.name != "event_id":
+            raise UsageError(f"{path}: {where}.columns lacks {column.name}, which the contract requires")
+    return given
+
+
+def _names(path: Path, where: str, given: Any) -> tuple[str, ...]:
+    if given is not None and not (isinstance(given, list) and all(isinstance(v, str) for v in given)):
+        raise UsageError(f"{path}: {where} must be a list of origin columns")
+    return tuple(given or ())
+
+
+def _protect(path: Path, where: str, entity: EntityMap) -> None:
+    """No name, e-mail or address may enter: such a column is hashed or not mapped."""
+    for name in entity.origin:
+        if name in entity.drop:
+            raise UsageError(f"{path}: {where}.drop names {name}, which {where}.columns reads")
+        if _PERSONAL.search(name) and name not in entity.hash:
+            raise UsageError(f"{path}: {where}.columns reads {name}, which looks personal: hash or drop it")
+    if unread := [name for name in entity.hash if name not in entity.origin]:
+        raise UsageError(f"{path}: {where}.hash names {unread[0]}, which {where}.columns does not read")
