@@ -24,11 +24,11 @@ LAKE_TYPES: dict[Kind, DataType] = {
 }
 
 END = "nightmarket_end"
-"""Field of the marker object that a JSON line is parsed together with; see `transforms.parse_lines`."""
+"""The marker behind a JSON line; see `transforms.parse_lines`."""
 
 
-def line_schema(entity: Entity) -> StructType:
-    """What `from_json` looks for in one JSON line: every column as text, maps as text to text."""
+def wrapped_schema(entity: Entity) -> StructType:
+    """What `from_json` looks for in a wrapped JSON line: every column as text, maps as text to text."""
     columns = [StructField(c.name, LAKE_TYPES["map"] if c.kind == "map" else StringType()) for c in entity.columns]
-    extra = [StructField(name, StringType()) for name in (UNREADABLE, UNREADABLE_REASON, END)]
-    return StructType(columns + extra)
+    columns += [StructField(name, StringType()) for name in (UNREADABLE, UNREADABLE_REASON)]
+    return StructType([StructField("row", StructType(columns)), StructField(END, StringType())])

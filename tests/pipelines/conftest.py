@@ -1,0 +1,28 @@
+"""One Sail session for all tests that need an engine: starting one takes seconds."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from pipelines.session import spark_session
+from pipelines.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def sail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    with spark_session(Settings(home=tmp_path_factory.mktemp("sail"))) as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """Apache Spark itself; only for tests marked `java`."""
+    with spark_session(Settings(home=tmp_path_factory.mktemp("spark"), engine="spark")) as session:
+        yield session
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path, shop="shop")
