@@ -60,7 +60,7 @@ def read_mapping(path: Path) -> Mapping:
     _known(path, "", given, {"timezone", "closed_weekdays", "entities"})
     zone = given.get("timezone")
     try:
-        ZoneInfo(zone)
+        ZoneInfo(str(zone))
     except Exception as error:  # zoneinfo raises several kinds, one for each way of being wrong
         raise UsageError(f"{path}: timezone must be an IANA name such as Europe/Berlin, not {zone!r}") from error
     closed = given.get("closed_weekdays") or []
@@ -69,7 +69,7 @@ def read_mapping(path: Path) -> Mapping:
     entities = given.get("entities")
     if not isinstance(entities, dict) or not entities:
         raise UsageError(f"{path}: entities must map at least one of {', '.join(ENTITIES)}")
-    return Mapping(zone, tuple(closed), tuple(_entity(path, name, value) for name, value in entities.items()))
+    return Mapping(str(zone), tuple(closed), tuple(_entity(path, name, value) for name, value in entities.items()))
 
 
 def _known(path: Path, where: str, given: dict[str, Any], known: set[str]) -> None:
