@@ -18,7 +18,8 @@ def ndcg(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     """
     discount = 1 / np.log2(np.arange(2, hits.shape[1] + 2))
     ideal = np.concatenate([[0.0], np.cumsum(discount)])
-    return (hits * discount).sum(axis=1) / ideal[np.minimum(relevant, hits.shape[1])]
+    gain = (hits * discount).sum(axis=1)
+    return np.asarray(gain / ideal[np.minimum(relevant, hits.shape[1])])
 
 
 def hit_rate(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:

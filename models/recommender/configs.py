@@ -19,22 +19,22 @@ class FrequentItems:
 
 @dataclass(frozen=True)
 class ItemKnn:
-    neighbours: int = 200
-    min_users: int = 2  # items of fewer users get no neighbours
-    half_life_days: float = 60.0  # of an event's weight
-    power: float = 0.5  # 1: twice as many purchases count twice; 0: they count once
-    self_weight: float = 1.0  # similarity of an item to itself; matters only where purchases repeat
+    neighbours: int = 50
+    min_users: int = 5  # items of fewer users get no neighbours
+    half_life_days: float = 120.0  # of an event's weight
+    power: float = 1.0  # 1: twice as many purchases count twice; 0: they count once
+    self_weight: float = 20.0  # similarity of an item to itself; matters only where purchases repeat
     max_events: int = 500  # newest events of a user that are read
 
 
 @dataclass(frozen=True)
 class Transition:
-    window: int = 10
-    distance_power: float = 1.0  # p
-    backward: float = 0.3  # beta
-    row_power: float = 0.5  # a
+    window: int = 20
+    distance_power: float = 0.5  # p
+    backward: float = 1.0  # beta
+    row_power: float = 1.0  # a
     column_power: float = 0.3  # b
-    gamma: float = 0.6
+    gamma: float = 0.95
     neighbours: int = 200
     max_events: int = 500
 
