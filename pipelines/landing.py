@@ -146,7 +146,8 @@ def land(
 ) -> dict[str, Any]:
     """Write the source's deliveries of the range. Content that has landed before is kept; new content is a new file.
 
-    Returns {shop, source, files_written, files_kept, rows: {entity: n}, unreadable, first, last}.
+    Returns {shop, source, files_written, files_kept, rows: {entity: n}, unreadable, first, last}; the last two are
+    None when all days were closed. Raises UsageError for a wrong call, NightmarketError when an open range is empty.
     """
     source = get_source(source_name)
     if source.needs_path and path is None:
@@ -164,9 +165,16 @@ def land(
         for delivery in source.land(LandRequest(path, first, last, work, settings.memory_limit)):
             tell(f"{delivery.entity} {delivery.day}")
             counts.add(delivery, *_write(settings.landing / shop, delivery))
-    if not counts.days:
-        raise NightmarketError(f"source {source_name} delivered nothing between {first or 'start'} and {last or 'end'}")
+    if not counts.days and not _all_closed(source, first, last):
+        raise NightmarketError(
+            f"source {source_name} has nothing between {first or 'its start'} and {last or 'its end'}, not all of them"
+            " closed days; check the dates and whether the origin's file has come"
+        )
     return {"shop": shop, "source": source_name, **counts.summary()}
+
+
+def _all_closed(source: Source, first: date | None, last: date | None) -> bool:
+    return first is not None and last is not None and all(map(source.is_closed, Batch(first, last).days()))
 
 
 class _Counts:
@@ -190,8 +198,8 @@ class _Counts:
             "files_kept": self.kept,
             "rows": dict(sorted(self.rows.items())),
             "unreadable": self.unreadable,
-            "first": str(min(self.days)),
-            "last": str(max(self.days)),
+            "first": str(min(self.days)) if self.days else None,
+            "last": str(max(self.days)) if self.days else None,
         }
 
 
@@ -199,6 +207,9 @@ def _write(shop: Path, delivery: Delivery) -> tuple[int, int, bool]:
     """(rows, unreadable rows, is new). A delivery without rows leaves no file."""
     folder = shop / delivery.entity / f"date={delivery.day}"
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(".*.tmp"):
+        if _is_orphan(left):
+            left.unlink(missing_ok=True)
     temporary = folder / f".{delivery.stem}-{os.getpid()}.tmp"  # hidden: never taken for a landing file
     try:
         rows, unreadable = _write_parquet(temporary, delivery)
@@ -214,6 +225,20 @@ def _write(shop: Path, delivery: Delivery) -> tuple[int, int, bool]:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
             folder.rmdir()  # goes only when empty
+
+
+def _is_orphan(path: Path) -> bool:
+    """Left behind by a process that was killed: `path` is named ...-<pid>[.tmp], and that process is gone."""
+    pid = path.name.removesuffix(".tmp").rpartition("-")[2]
+    if not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # alive, and somebody else's
+        return False
+    return False
 
 
 def _write_parquet(path: Path, delivery: Delivery) -> tuple[int, int]:
@@ -301,7 +326,10 @@ def _one_line_errors(folder: Path) -> Iterator[None]:
 def _workdir(settings: Settings) -> Iterator[Path]:
     """A private folder for temporary files, gone afterwards even when landing fails."""
     settings.staging.mkdir(parents=True, exist_ok=True)
-    path = Path(tempfile.mkdtemp(prefix="land-", dir=settings.staging))
+    for left in settings.staging.glob("land-*"):
+        if _is_orphan(left):
+            shutil.rmtree(left, ignore_errors=True)
+    path = Path(tempfile.mkdtemp(prefix="land-", suffix=f"-{os.getpid()}", dir=settings.staging))
     try:
         yield path
     finally:
