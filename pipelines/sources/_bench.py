@@ -40,6 +40,8 @@ def bench(request: LandRequest) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute("set enable_external_access = false")
         connection.execute(_MACROS)
         yield connection
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        raise NightmarketError(f"mapping the origin in {request.workdir}: {str(error).splitlines()[0]}") from error
     finally:
         connection.close()
 
@@ -49,8 +51,22 @@ def load(
 ) -> None:
     """Fill `origin` (line, then `names` as text) and `broken`. `bad` may grow while the batches are read."""
     schema = pa.schema([pa.field(LINE, pa.int64()), *(pa.field(n, pa.string()) for n in names)])
-    connection.register("incoming", pa.RecordBatchReader.from_batches(schema, batches))
-    connection.execute(f"create or replace table {ORIGIN} as select * from incoming")
+    raised: list[Exception] = []
+
+    def watched() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from batches
+        except Exception as error:  # DuckDB would wrap it in pages of its own
+            raised.append(error)
+            raise
+
+    connection.register("incoming", pa.RecordBatchReader.from_batches(schema, watched()))
+    try:
+        connection.execute(f"create or replace table {ORIGIN} as select * from incoming")
+    except duckdb.Error:
+        if raised:
+            raise raised[0] from None
+        raise
     connection.unregister("incoming")
     rows = {LINE: [b.line for b in bad], UNREADABLE: [b.raw for b in bad], UNREADABLE_REASON: [b.reason for b in bad]}
     kinds = [pa.int64(), pa.string(), pa.string()]

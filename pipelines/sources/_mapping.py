@@ -12,7 +12,7 @@ from pipelines.contracts import ENTITIES
 from pipelines.errors import UsageError
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_PERSONAL = re.compile(r"e-?mail|(first|last|full|sur|customer|user)_?name|^name$|address|street|phone|birth", re.I)
+_PERSONAL = re.compile(r"mail|(first|last|full|sur|customer|user)_?name|^name$|address|street|phone|birth", re.I)
 _ENTITY_KEYS = {"glob", "delivered_on", "columns", "timestamp_format", "values", "hash", "drop"}
 
 
