@@ -85,8 +85,10 @@ class _Writer:
         if self._open is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.paths.append(self.folder / f"part-{len(self.paths):05d}.parquet")
-            # Dictionaries do not pay for text that hardly repeats; the file name alone does.
-            self._open = pq.ParquetWriter(self.paths[-1], self.schema, compression="snappy", use_dictionary=[FILE])
+            # Dictionaries and statistics do not pay for text that hardly repeats and is read once; the file name does.
+            self._open = pq.ParquetWriter(
+                self.paths[-1], self.schema, compression="snappy", use_dictionary=[FILE], write_statistics=False
+            )
         table = pa.concat_tables(self._waiting)
         self._open.write_table(table, row_group_size=ROW_GROUP)
         self._open_rows += table.num_rows

@@ -217,7 +217,7 @@ def test_a_file_that_is_no_mapping(landed: Callable, tmp_path: Path, text: str, 
     ("name", "data", "message"),
     [
         ("orders.csv", CSV, "no date YYYY-MM-DD in the name"),
-        (f"{DAY}.csv", "action,time\n", "the mapping needs mail, sku, n once"),
+        (f"{DAY}.csv", "action,time\n", "the mapping needs sku, n, mail once"),
         (f"{DAY}.parquet", "PAR?", "is no readable Parquet file"),
         (f"{DAY}.xml", "<x/>", r"must match \.csv, \.jsonl or \.parquet files"),
     ],
