@@ -1,0 +1,222 @@
+"""The audit step: hold one stage of a night against its suite, keep every result, stop at a critical failure.
+
+Great Expectations runs in an ephemeral context without network: pandas for the counts of `landing`, Spark for rows.
+Its import takes seconds and so does an engine, hence both are late and an empty stage needs neither.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines import ops, staging
+from pipelines.contracts import EVENT_DATE, EVENTS, LANDING_DATE, OPS_AUDIT_RESULTS, OPS_OVERRIDES
+from pipelines.errors import AuditFailed, NightmarketError, UsageError
+from pipelines.faults import fault_point
+from pipelines.files import write_atomic
+from pipelines.settings import Batch, Settings
+from pipelines.warehouse import open_warehouse
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Results = list[dict[str, Any]]
+
+
+def audit(settings: Settings, stage: str, batch: Batch, accept_quarantine: str | None = None) -> dict[str, Any]:
+    """Audit `landing`, `events`, `features` or `scores`; returns the verdict, which is also kept as a file.
+
+    `accept_quarantine`: why more quarantined rows than allowed are fine this time; kept in ops.overrides.
+    Raises AuditFailed at a critical failure, after results and verdict are kept.
+    """
+    stages: dict[str, Callable[[], tuple[Results, str | None]]] = {
+        "landing": lambda: _landing(settings, batch, accept_quarantine),
+        "events": lambda: _events(settings, batch),
+        "features": lambda: _features(settings, batch),
+        "scores": lambda: _scores(settings, batch),
+    }
+    if stage not in stages:
+        raise UsageError(f"no audit stage {stage!r}; choose from {', '.join(stages)}")
+    results, attempt = stages[stage]()
+    now = datetime.now(UTC)
+    rows = [{"night": batch.key, "suite": stage, "attempt": attempt, "audited_at": now, **r} for r in results]
+    ops.record(settings, OPS_AUDIT_RESULTS, rows, f"audit-{stage}-{batch.key}")
+    failed = [r for r in results if not r["success"] and r["severity"] == "critical"]
+    verdict = {
+        "attempt": attempt,
+        "success": not failed,
+        "failed": [r["expectation"] for r in failed],
+        "warnings": [r["expectation"] for r in results if not r["success"] and r["severity"] == "warning"],
+        "results": len(results),
+    }
+    write_atomic(_verdict_path(settings, stage, batch), json.dumps(verdict, indent=1).encode())
+    fault_point("audit.recorded")
+    if failed:
+        first = failed[0]
+        more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        raise AuditFailed(
+            f"audit {stage} of {batch.key}: {first['expectation']!r} failed ({first['observed']}){more};"
+            f" open index.html in {docs_folder(settings, stage, batch)}"
+        )
+    return verdict
+
+
+def docs_folder(settings: Settings, stage: str, batch: Batch) -> Path:
+    return settings.reports / "audit" / batch.key / stage
+
+
+def _verdict_path(settings: Settings, stage: str, batch: Batch) -> Path:
+    if stage in ("landing", "events"):
+        return staging.current(settings, batch)[0] / f"audit-{stage}.json"
+    return settings.run / "audits" / f"{batch.key}-{stage}.json"
+
+
+# ---- stages ----------------------------------------------------------------------------------------------------
+
+
+def _landing(settings: Settings, batch: Batch, accept: str | None) -> tuple[Results, str]:
+    """The manifest's counts. A closed day has none, and passes."""
+    _, manifest = staging.current(settings, batch)
+    entities = {name: entry["files"] for name, entry in manifest["entities"].items() if entry["files"]}
+    if not entities:
+        return [], manifest["attempt"]
+    import pandas as pd
+
+    from pipelines.audit import suites
+    from pipelines.audit.expectations import validate
+
+    limits: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    for name, files in entities.items():
+        rows, refused = (sum(f[k] for f in files) for k in ("rows_in", "rows_quarantined"))
+        accounted = refused + sum(f["rows_published"] + f["rows_deduplicated"] for f in files)
+        limits[name] = max(settings.quarantine_rows, settings.quarantine_share * rows)
+        counts |= {
+            f"{name}.quarantined": refused,
+            f"{name}.unaccounted": rows - accounted,
+            f"{name}.damaged_files": sum(bool(f["note"]) for f in files),
+        }
+        if refused > limits[name] and accept:
+            _override(settings, batch, name, accept, refused, rows)
+    suite = suites.landing(entities, limits, accepted=bool(accept))
+    docs = docs_folder(settings, "landing", batch)
+    return validate("landing", pd.DataFrame([counts]), suite, docs, manifest["attempt"]), manifest["attempt"]
+
+
+def _override(settings: Settings, batch: Batch, entity: str, reason: str, refused: int, rows: int) -> None:
+    row = {
+        "night": batch.key,
+        "entity": entity,
+        "reason": reason,
+        "rows_quarantined": refused,
+        "rows_in": rows,
+        "recorded_at": datetime.now(UTC),
+    }
+    ops.record(settings, OPS_OVERRIDES, [row], f"accept-{entity}-{batch.key}")
+
+
+def _events(settings: Settings, batch: Batch) -> tuple[Results, str]:
+    folder, manifest = staging.current(settings, batch)
+    staged = folder / EVENTS.name
+    if not any(staged.glob("*/*.parquet")):
+        return [], manifest["attempt"]
+    from pyspark.sql import functions as F
+
+    from pipelines.audit import suites
+    from pipelines.audit.expectations import validate
+
+    files = manifest["entities"][EVENTS.name]["files"]
+    delivered = sum(f["rows_published"] + f["rows_deduplicated"] for f in files)
+    with _engine(settings, "events", batch) as spark:
+        ours = F.col(LANDING_DATE).between(F.lit(batch.first), F.lit(batch.last))
+        rows = spark.read.parquet(str(staged)).withColumns(
+            {suites.DAYS_LATE: F.datediff(LANDING_DATE, EVENT_DATE), "is_delivered": F.when(ours, 1).otherwise(0)}
+        )
+        suite = suites.events(settings, delivered)
+        docs = docs_folder(settings, "events", batch)
+        return validate("events", rows, suite, docs, manifest["attempt"]), manifest["attempt"]
+
+
+def _features(settings: Settings, batch: Batch) -> tuple[Results, None]:
+    from pipelines.audit import suites
+
+    queries: dict[str, tuple[str, list[Any]]] = {table: (f"select * from {table}", []) for table in suites.FEATURE_KEYS}
+    return _warehouse(settings, "features", batch, queries, suites.features), None
+
+
+def _scores(settings: Settings, batch: Batch) -> tuple[Results, None]:
+    from pipelines.audit import suites
+
+    def suite(table: str, _: list[str]) -> list[Any]:
+        return suites.scores(table, settings.top_k)
+
+    queries: dict[str, tuple[str, list[Any]]] = {}
+    for table, owner in suites.LIST_OF.items():
+        known = "select item_id from raw.products union select item_id from raw.events"
+        queries[table] = (
+            f"select *, row_number() over (partition by {owner} order by rank) as {suites.RANK_EXPECTED},"
+            f" {suites.ITEM_OF[table]} in ({known}) as {suites.IS_KNOWN} from {table} where scored_for = ?",
+            [batch.last],
+        )
+    return _warehouse(settings, "scores", batch, queries, suite), None
+
+
+def _warehouse(
+    settings: Settings,
+    stage: str,
+    batch: Batch,
+    queries: dict[str, tuple[str, list[Any]]],
+    suite: Callable[[str, list[str]], list[Any]],
+) -> Results:
+    """Rows of warehouse tables as temporary Parquet, then the same path as staged events."""
+    from pipelines.audit.expectations import validate
+
+    results: Results = []
+    with tempfile.TemporaryDirectory(prefix="audit-", dir=_scratch(settings)) as scratch:
+        exported = {}
+        with open_warehouse(settings, read_only=True) as connection:
+            for table, (query, values) in queries.items():
+                exported[table] = _export(connection, table, query, values, Path(scratch) / f"{table}.parquet")
+        with _engine(settings, stage, batch) as spark:
+            for table, path in exported.items():
+                rows: DataFrame = spark.read.parquet(str(path))
+                docs = docs_folder(settings, stage, batch) / table
+                results += validate(table, rows, suite(table, rows.columns), docs, batch.key)
+    return results
+
+
+def _scratch(settings: Settings) -> Path:
+    settings.run.mkdir(parents=True, exist_ok=True)
+    return settings.run
+
+
+def _export(connection: duckdb.DuckDBPyConnection, table: str, query: str, values: list[Any], path: Path) -> Path:
+    try:
+        reader: pa.RecordBatchReader = connection.execute(query, values).to_arrow_reader(131_072)
+    except duckdb.CatalogException as error:
+        raise NightmarketError(f"the warehouse has no table {table}; run `nightmarket features` first") from error
+    with pq.ParquetWriter(path, reader.schema) as writer:
+        for chunk in reader:
+            writer.write_batch(chunk)
+    return path
+
+
+@contextmanager
+def _engine(settings: Settings, stage: str, batch: Batch) -> "Iterator[SparkSession]":
+    from pyspark.errors import PySparkException
+
+    from pipelines.session import spark_session
+
+    with spark_session(settings) as spark:
+        try:
+            yield spark
+        except PySparkException as error:
+            line = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+            raise NightmarketError(f"audit {stage} of {batch.key}: engine {settings.engine} failed: {line}") from error

@@ -1,0 +1,216 @@
+"""What must hold, as Great Expectations suites. Every expectation has a stable, readable name and a severity.
+
+`critical` stops the night; `warning` is recorded and shown. Importing this module imports Great Expectations, which
+takes seconds: only `run` does it, and only where there is something to audit.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import great_expectations.expectations as gxe
+from great_expectations.expectations.expectation import Expectation
+
+from pipelines.contracts import (
+    EVENT_DATE,
+    EVENT_TYPES,
+    EVENTS,
+    FILE,
+    IS_DUPLICATE,
+    LANDING_DATE,
+    LINE,
+    SCORES_RECOMMENDATIONS,
+    SCORES_SIMILAR,
+    SCORES_VISITORS,
+    SESSION,
+)
+from pipelines.settings import Settings
+
+Severity = Literal["critical", "warning"]
+DAYS_LATE = "days_late"
+"""Added for the audit: landing_date - event_date in days."""
+RANK_EXPECTED, IS_KNOWN = "rank_expected", "is_known_item"
+"""Added for the audit: place of the row in its list by rank; whether the item occurs in products or events."""
+
+LIST_OF = {SCORES_RECOMMENDATIONS.name: "user_id", SCORES_VISITORS.name: "segment", SCORES_SIMILAR.name: "item_id"}
+ITEM_OF = {
+    SCORES_RECOMMENDATIONS.name: "item_id",
+    SCORES_VISITORS.name: "item_id",
+    SCORES_SIMILAR.name: "similar_item_id",
+}
+FEATURE_KEYS: dict[str, tuple[str, ...]] = {
+    "features.user_features": ("user_id",),
+    "features.item_features": ("item_id",),
+    "features.user_category_affinity": ("user_id", "category"),
+    "features.item_cooccurrence": ("item_id", "partner_item_id"),
+}
+LARGE = 100_000
+"""Above this a quantity or a unit price deserves a look; wholesale orders of real shops stay below."""
+LARGEST_FLOAT = 1.7976931348623157e308
+
+
+def _named(kind: type[Any], name: str, severity: Severity = "critical", **arguments: Any) -> Expectation:
+    made: Expectation = kind(severity=severity, meta={"name": name}, **arguments)
+    return made
+
+
+def name_of(expectation: Any) -> str:
+    return str(expectation.meta["name"])
+
+
+def landing(entities: Iterable[str], limits: dict[str, float], accepted: bool) -> list[Expectation]:
+    """On one row with, per entity, `<entity>.quarantined`, `.unaccounted` and `.damaged_files`.
+
+    `limits`: rows of an entity that may be refused. `accepted`: a person has accepted more, so it only warns.
+    """
+    found = []
+    for entity in entities:
+        found += [
+            _named(
+                gxe.ExpectColumnMaxToBeBetween,
+                f"{entity}: no more rows are quarantined than allowed",
+                "warning" if accepted else "critical",
+                column=f"{entity}.quarantined",
+                max_value=limits[entity],
+            ),
+            _named(
+                gxe.ExpectColumnMaxToBeBetween,
+                f"{entity}: every row is published, deduplicated or quarantined",
+                column=f"{entity}.unaccounted",
+                min_value=0,
+                max_value=0,
+            ),
+            _named(
+                gxe.ExpectColumnMaxToBeBetween,
+                f"{entity}: no file is damaged",
+                "warning",
+                column=f"{entity}.damaged_files",
+                max_value=0,
+            ),
+        ]
+    return found
+
+
+def events(settings: Settings, delivered: int) -> list[Expectation]:
+    """On the staged events. `delivered`: this batch's rows, originals and duplicates, by preprocess's own count.
+
+    Uniqueness of originals is held by that count: asking the engine again for distinct ids of ten million rows takes
+    longer than the deduplication itself.
+    """
+    given = [c.name for c in EVENTS.columns if c.required] + [EVENT_DATE, LANDING_DATE, FILE, LINE, IS_DUPLICATE]
+    found = [_named(gxe.ExpectColumnValuesToNotBeNull, f"events.{name} is given", column=name) for name in given]
+    for name in ("event_id", "user_id", "item_id"):
+        clean: dict[str, Any] = {"column": name, "regex": r"^\s|\s$|\x00"}
+        found.append(_named(gxe.ExpectColumnValuesToNotMatchRegex, f"events.{name} has no blanks at its ends", **clean))
+    return [
+        *found,
+        _named(
+            gxe.ExpectColumnValuesToBeInSet,
+            "events.event_type is one of the contract's",
+            column="event_type",
+            value_set=list(EVENT_TYPES),
+        ),
+        _named(
+            gxe.ExpectColumnValuesToBeBetween,
+            "events.event_date is at most late_days before and never after the landing date",
+            column=DAYS_LATE,
+            min_value=0,
+            max_value=settings.late_days,
+        ),
+        _named(gxe.ExpectColumnValuesToBeBetween, "events.quantity is positive", column="quantity", min_value=1),
+        _named(
+            gxe.ExpectColumnValuesToBeBetween,
+            "events.unit_price is negative only for charges",
+            column="unit_price",
+            min_value=0,
+            row_condition="charge_code is null",
+            condition_parser="spark",
+        ),
+        _named(
+            gxe.ExpectColumnValuesToNotBeNull,
+            "events.session_id is given where a user is known",
+            column=SESSION,
+            row_condition="user_id is not null and not is_duplicate",
+            condition_parser="spark",
+        ),
+        _named(
+            gxe.ExpectColumnSumToBeBetween,
+            "events: the batch's originals and duplicates are as many as preprocess counted",
+            column="is_delivered",
+            min_value=delivered,
+            max_value=delivered,
+        ),
+        _named(
+            gxe.ExpectColumnValuesToBeBetween,
+            "events.quantity is not extreme",
+            "warning",
+            column="quantity",
+            max_value=LARGE,
+        ),
+        _named(
+            gxe.ExpectColumnValuesToBeBetween,
+            "events.unit_price is not extreme",
+            "warning",
+            column="unit_price",
+            min_value=-LARGE,
+            max_value=LARGE,
+        ),
+    ]
+
+
+def features(table: str, columns: list[str]) -> list[Expectation]:
+    """Keys are given and unique; shares lie in 0..1, counts are not negative. dbt's own tests say the rest."""
+    keys = FEATURE_KEYS[table]
+    found = [_named(gxe.ExpectColumnValuesToNotBeNull, f"{table}.{k} is given", column=k) for k in (*keys, "as_of")]
+    if len(keys) == 1:
+        found.append(_named(gxe.ExpectColumnValuesToBeUnique, f"{table} has one row per {keys[0]}", column=keys[0]))
+    else:
+        title = f"{table} has one row per {' and '.join(keys)}"
+        found.append(_named(gxe.ExpectCompoundColumnsToBeUnique, title, column_list=list(keys)))
+    found.append(
+        _named(gxe.ExpectColumnUniqueValueCountToBeBetween, f"{table} is of one night", column="as_of", max_value=1)
+    )
+    for name in columns:
+        if name.startswith(("purchase_share", "discount_share", "repeat_rate", "confidence")):
+            limits: dict[str, Any] = {"column": name, "min_value": 0, "max_value": 1}
+            found.append(_named(gxe.ExpectColumnValuesToBeBetween, f"{table}.{name} is between 0 and 1", **limits))
+        elif name.startswith(("orders_", "sessions_", "popularity_", "recency_", "active_days_", "support", "lift")):
+            at_least: dict[str, Any] = {"column": name, "min_value": 0}
+            found.append(_named(gxe.ExpectColumnValuesToBeBetween, f"{table}.{name} is not negative", **at_least))
+    return found
+
+
+def scores(table: str, top_k: int) -> list[Expectation]:
+    """On one night of a table of ranked lists, with the columns that `run` adds."""
+    owner, item = LIST_OF[table], ITEM_OF[table]
+    given = (owner, item, "rank", "score", "reason", "reason_type", "model_name", "model_version")
+    found = [_named(gxe.ExpectColumnValuesToNotBeNull, f"{table}.{name} is given", column=name) for name in given]
+    return [
+        *found,
+        _named(
+            gxe.ExpectColumnValuesToBeBetween,
+            f"{table}.rank is between 1 and {top_k}",
+            column="rank",
+            min_value=1,
+            max_value=top_k,
+        ),
+        _named(
+            gxe.ExpectColumnPairValuesToBeEqual,
+            f"{table}.rank counts from 1 without a gap",
+            column_A="rank",
+            column_B=RANK_EXPECTED,
+        ),
+        _named(
+            gxe.ExpectCompoundColumnsToBeUnique,
+            f"{table} holds an item once per {owner}",
+            column_list=[owner, item],
+        ),
+        _named(
+            gxe.ExpectColumnValuesToBeBetween,
+            f"{table}.score is finite",
+            column="score",
+            min_value=-LARGEST_FLOAT,
+            max_value=LARGEST_FLOAT,
+        ),
+        _named(gxe.ExpectColumnValuesToBeInSet, f"{table}.{item} is a known item", column=IS_KNOWN, value_set=[True]),
+        _named(gxe.ExpectTableRowCountToBeBetween, f"{table} has rows", "warning", min_value=1),
+    ]

@@ -1,0 +1,125 @@
+"""Preprocess as a whole: landing files in, staged Parquet and a manifest out."""
+
+import gzip
+import json
+from datetime import date
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from hostile import LINES, event
+
+from pipelines import fence, lake, landing
+from pipelines.contracts import EVENTS, QUARANTINE_SCHEMA
+from pipelines.errors import NightmarketError, Superseded
+from pipelines.preprocess.job import preprocess
+from pipelines.settings import Batch, Settings, night
+
+DAY = date(2020, 1, 2)
+
+
+def land(settings: Settings, entity: str, day: date, name: str, lines: list[str]) -> None:
+    path = settings.landing / "shop" / entity / f"date={day}" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "\n".join(lines) + "\n"
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+
+
+def stage(settings: Settings, batch: Batch) -> tuple[Path, dict]:
+    attempt = fence.take(settings, "preprocess", batch.key)
+    manifest = preprocess(settings, batch, attempt)
+    return settings.staging / batch.key / attempt.id, manifest
+
+
+def test_a_night_with_hostile_rows_loses_none_and_writes_the_lakes_types(settings: Settings) -> None:
+    hostile = [line for line in LINES if line.strip() and "\n" not in line]
+    good = [event(event_id=f"e{n}") for n in range(5)]
+    land(settings, "events", DAY, "a.jsonl.gz", hostile)
+    land(
+        settings, "events", DAY, "b.jsonl", [*good, good[0], event(event_id="old", occurred_at="2019-12-31T08:00:00Z")]
+    )
+    land(settings, "products", DAY, "p.csv", ["item_id,title,price", "i,Mug,2.50", "i,Mug again,2.50", ",none,1"])
+    folder, manifest = stage(settings, night(DAY))
+
+    for entity in manifest["entities"].values():
+        for file in entity["files"]:
+            assert file["rows_in"] == sum(file[f"rows_{k}"] for k in ("published", "deduplicated", "quarantined"))
+    counted = {f["file"]: f for f in manifest["entities"]["events"]["files"]}
+    assert counted["date=2020-01-02/a.jsonl.gz"]["rows_in"] == len(hostile)
+    assert counted["date=2020-01-02/b.jsonl"] | {"bytes": 0} == {
+        "landing_date": "2020-01-02",
+        "file": "date=2020-01-02/b.jsonl",
+        "rows_in": 7,
+        "rows_published": 6,
+        "rows_deduplicated": 1,
+        "rows_quarantined": 0,
+        "bytes": 0,
+        "note": "",
+    }
+    assert manifest["entities"]["products"]["rows"] == 1
+    assert {"landing_date": "2020-01-02", "entity": "products", "reason": "item_id is missing", "rows": 1} in manifest[
+        "quarantine"
+    ]
+    assert json.loads((folder.parent / "current.json").read_text()) == {"attempt": folder.name}
+    assert not (folder / "scratch").exists()
+    (late,) = (folder / "events" / "event_date=2019-12-31").glob("*.parquet")
+    table = pq.read_table(late, partitioning=None)
+    lake_schema = EVENTS.lake_schema()
+    assert {f.name: f.type for f in table.schema} == {f.name: f.type for f in lake_schema if f.name != "event_date"}
+    (refused,) = (folder / "quarantine" / "landing_date=2020-01-02").glob("*.parquet")
+    assert {f.name for f in pq.read_schema(refused)} == set(QUARANTINE_SCHEMA.names) - {"landing_date"}
+
+
+def test_rows_of_a_user_lie_together_in_time_order(settings: Settings) -> None:
+    rows = [
+        event(event_id=f"e{n}", user_id=f"u{n % 3}", occurred_at=f"2020-01-02T{23 - n:02d}:00:00Z") for n in range(9)
+    ]
+    land(settings, "events", DAY, "a.jsonl", rows)
+    folder, _ = stage(settings, night(DAY))
+    (file,) = (folder / "events" / "event_date=2020-01-02").glob("*.parquet")
+    got = [(r["user_id"], r["occurred_at"]) for r in pq.read_table(file, partitioning=None).to_pylist()]
+    assert got == sorted(got)
+
+
+def test_a_late_row_joins_what_the_lake_holds_of_its_day(settings: Settings) -> None:
+    next_day = date(2020, 1, 3)
+    land(settings, "events", DAY, "a.jsonl", [event(event_id="first"), event(event_id="again")])
+    land(settings, "events", next_day, "b.jsonl", [event(event_id="again"), event(event_id="late")])
+    folder, manifest = stage(settings, night(DAY))
+    attempt = fence.take(settings, "publish-lake", str(DAY))
+    lake.commit(settings, "events", folder / "events", [DAY], manifest["base"].get("events", {}), attempt)
+    folder, manifest = stage(settings, night(next_day))
+    rows = pq.read_table(next((folder / "events" / "event_date=2020-01-02").glob("*.parquet")), partitioning=None)
+    found = {(r["event_id"], str(r["landing_date"])): r["is_duplicate"] for r in rows.to_pylist()}
+    assert found == {
+        ("first", "2020-01-02"): False,
+        ("again", "2020-01-02"): False,
+        ("again", "2020-01-03"): True,
+        ("late", "2020-01-03"): False,
+    }
+    assert manifest["base"]["events"].keys() == {"2020-01-02"}
+
+
+def test_a_closed_day_is_an_empty_batch_without_an_engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    land(settings, "events", DAY, "a.jsonl", [event()])
+    closed = date(2020, 1, 4)
+    monkeypatch.setattr(landing, "check_freshness", lambda *_: [])
+    monkeypatch.setattr("pipelines.session.spark_session", lambda *_: pytest.fail("started an engine for nothing"))
+    _, manifest = stage(settings, night(closed))
+    assert {e["rows"] for e in manifest["entities"].values()} == {0}
+    assert manifest["quarantine_dates"] == ["2020-01-04"]
+
+
+def test_an_open_day_without_events_is_named(settings: Settings) -> None:
+    land(settings, "events", DAY, "a.jsonl", [event()])
+    with pytest.raises(NightmarketError, match="no events file for 2020-01-05"):
+        stage(settings, night(date(2020, 1, 5)))
+
+
+def test_a_superseded_attempt_moves_no_pointer(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    land(settings, "events", DAY, "a.jsonl", [event()])
+    old = fence.take(settings, "preprocess", str(DAY))
+    fence.take(settings, "preprocess", str(DAY))
+    with pytest.raises(Superseded):
+        preprocess(settings, night(DAY), old)
+    assert not (settings.staging / str(DAY) / "current.json").exists()
