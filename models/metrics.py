@@ -9,7 +9,7 @@ import numpy as np
 
 def recall(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     """Recall@k of each user = hits in the list / relevant items (the textbook form: the divisor is not cut at k)."""
-    return np.asarray(hits.sum(axis=1) / relevant)
+    return hits.sum(axis=1) / relevant
 
 
 def ndcg(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
@@ -18,13 +18,12 @@ def ndcg(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     """
     discount = 1 / np.log2(np.arange(2, hits.shape[1] + 2))
     ideal = np.concatenate([[0.0], np.cumsum(discount)])
-    gain = (hits * discount).sum(axis=1)
-    return np.asarray(gain / ideal[np.minimum(relevant, hits.shape[1])])
+    return (hits * discount).sum(axis=1) / ideal[np.minimum(relevant, hits.shape[1])]
 
 
 def hit_rate(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     """HitRate@k of each user: 1 where the list holds at least one relevant item, else 0."""
-    return hits.any(axis=1).astype(np.float64)
+    return np.asarray(hits.any(axis=1), dtype=np.float64)
 
 
 PER_USER = {"recall": recall, "ndcg": ndcg, "hit_rate": hit_rate}
