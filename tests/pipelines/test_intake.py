@@ -370,3 +370,15 @@ def test_a_row_lost_on_the_way_stops_the_step(settings: Settings, monkeypatch: p
     deliver(settings, "a.jsonl", b"ok\n\xff\n")
     with pytest.raises(NightmarketError, match=r"a\.jsonl has 2 rows but 1 were framed"):
         framed(settings)
+
+
+def test_a_truncated_csv_gzip_keeps_whole_records(settings: Settings) -> None:
+    text = b"user_id,attributes\n" + b"".join(b'u%d,"a\nb"\n' % (n * n) for n in range(20_000))
+    zipped = gzip.compress(text)
+    file, rows = one(settings, "a.csv.gz", zipped[: len(zipped) // 2])
+    assert file.note == "gzip is truncated"
+    whole = [row for row in rows if row["unreadable_reason"] is None]
+    assert csv_values(whole) == [f"u{n * n}" for n in range(len(whole))]
+    assert {row["attributes"] for row in whole} == {"a\nb"} and len(whole) > 5_000
+    # the cut may fall inside a quoted field: its first half, then the rest that is missing
+    assert len(rows) - len(whole) in (1, 2) and rows[-1]["unreadable_reason"] == "gzip is truncated"
