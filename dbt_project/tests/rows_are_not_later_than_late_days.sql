@@ -3,10 +3,9 @@
 {% set late_days = var('late_days', env_var('NIGHTMARKET_LATE_DAYS', '3')) | int %}
 
 select
-    event_date,
-    landing_date,
-    event_id
-from {{ ref('stg_events') }}
-where
-    event_date in (select event_date from {{ source('ops', 'pending_days') }})
-    and landing_date - event_date > {{ late_days }}
+    events.event_date,
+    events.landing_date,
+    events.event_id
+from {{ ref('stg_events') }} as events
+inner join {{ source('ops', 'pending_days') }} as pending on events.event_date = pending.event_date
+where events.landing_date - events.event_date > {{ late_days }}

@@ -5,32 +5,33 @@ with pending as (
 
 ),
 
-events as (
+event_money as (
 
     select
-        event_date,
-        sum(revenue) as revenue
-    from {{ ref('stg_events') }}
-    where event_date in (select event_date from pending)
-    group by event_date
+        pending.event_date,
+        sum(events.revenue) as revenue
+    from pending
+    inner join {{ ref('stg_events') }} as events on pending.event_date = events.event_date
+    group by pending.event_date
 
 ),
 
-days as (
+fact_money as (
 
     select
-        event_date,
-        sum(revenue) as revenue
-    from {{ ref('int_shop_day') }}
-    where event_date in (select event_date from pending)
-    group by event_date
+        pending.event_date,
+        sum(facts.revenue) as revenue
+    from pending
+    inner join {{ ref('int_shop_day') }} as facts on pending.event_date = facts.event_date
+    group by pending.event_date
 
 )
 
 select
-    coalesce(events.event_date, days.event_date) as event_date,
-    events.revenue as revenue_of_events,
-    days.revenue as revenue_of_day
-from events
-full outer join days on events.event_date = days.event_date
-where events.revenue is distinct from days.revenue
+    pending.event_date,
+    event_money.revenue as revenue_of_events,
+    fact_money.revenue as revenue_of_fact
+from pending
+left join event_money on pending.event_date = event_money.event_date
+left join fact_money on pending.event_date = fact_money.event_date
+where event_money.revenue is distinct from fact_money.revenue

@@ -9,7 +9,12 @@ with baskets as (
 sessions as (
 
     select count(*) as total
-    from (select distinct event_date, session_id from baskets) as distinct_sessions
+    from (
+        select distinct
+            event_date,
+            session_id
+        from baskets
+    ) as distinct_sessions
 
 ),
 

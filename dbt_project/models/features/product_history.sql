@@ -29,11 +29,10 @@ compared as (
 
     select
         *,
-        row_number() over by_delivery = 1
         {% for attribute in attributes %}
-        or {{ attribute }} is distinct from lag({{ attribute }}) over by_delivery
+        lag({{ attribute }}) over by_delivery as previous_{{ attribute }},
         {% endfor %}
-        as is_change
+        row_number() over by_delivery as delivery_number
     from deliveries
     window by_delivery as (partition by item_id order by landing_date asc nulls first)
 
@@ -45,17 +44,21 @@ changes as (
         *,
         lead(landing_date) over (partition by item_id order by landing_date asc nulls first) as valid_to
     from compared
-    where is_change
+    where
+        delivery_number = 1
+        {% for attribute in attributes %}
+        or {{ attribute }} is distinct from previous_{{ attribute }}
+        {% endfor %}
 
 )
 
 select
     as_of,
     item_id,
+    {% for attribute in attributes %}
+    {{ attribute }},
+    {% endfor %}
     landing_date as valid_from,
     valid_to,
-    valid_to is null as is_current,
-    {% for attribute in attributes %}
-    {{ attribute }}{{ ',' if not loop.last }}
-    {% endfor %}
+    valid_to is null as is_current
 from changes

@@ -1,7 +1,7 @@
--- The newest night comes by environment variable where a night is built: another value of a command line variable
--- makes dbt parse the whole project again, another value of an environment variable only this file.
-{% set given = var('as_of', env_var('NIGHTMARKET_AS_OF', '')) %}
-{% set bi_history_days = var('bi_history_days', env_var('NIGHTMARKET_BI_HISTORY_DAYS', '90')) %}
+{#- The newest night comes by environment variable where a night is built. Reading it only while executing keeps it out
+    of what dbt remembers of a parse: otherwise every night would parse again what looks back. -#}
+{% set given = var('as_of', env_var('NIGHTMARKET_AS_OF', '') if execute else '') %}
+{% set bi_history_days = var('bi_history_days', env_var('NIGHTMARKET_BI_HISTORY_DAYS', '90')) | int %}
 
 with nights as (
 
@@ -17,12 +17,7 @@ events as (
 
 chosen as (
 
-    select
-        {% if given %}
-        cast('{{ given }}' as date) as as_of
-        {% else %}
-        coalesce(nights.newest, events.newest) as as_of
-        {% endif %}
+    select {{ "cast('" ~ given ~ "' as date)" if given else 'coalesce(nights.newest, events.newest)' }} as as_of
     from nights
     cross join events
 
@@ -30,5 +25,5 @@ chosen as (
 
 select
     as_of,
-    as_of - {{ bi_history_days | int }} + 1 as history_from
+    as_of - {{ bi_history_days }} + 1 as history_from
 from chosen

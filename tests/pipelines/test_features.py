@@ -1,0 +1,96 @@
+"""The step around dbt: pending days, failures in one line, the lock."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipelines.errors import AuditFailed, NightmarketError
+from pipelines.features import PROJECT, build
+from pipelines.settings import Settings
+from tests.dbt.conftest import new_home  # noqa: F401  a fixture
+from tests.dbt.warehouse_rows import DAY, event, load, query
+
+SALE = event(DAY[0], "purchase", user_id="u", session_id="s", item_id="a", quantity=1, unit_price=2)
+
+
+@pytest.fixture(scope="module")
+def home(new_home: Callable[[], Settings]) -> Settings:  # noqa: F811
+    return new_home()
+
+
+def test_a_failed_data_test_is_a_failed_audit_and_the_day_stays_pending(home: Settings) -> None:
+    load(home, [SALE, SALE])
+    with pytest.raises(AuditFailed) as caught:
+        build(home, DAY[0], "features")
+    message = str(caught.value)
+    assert "is_primary_key_raw_events" in message or "is_primary_key" in message
+    assert "2024-01-01" in message
+    assert "dbt.log" in message
+    assert "\n" not in message
+    assert query(home, "select event_date from ops.pending_days") == [(DAY[0],)]
+
+
+def test_a_killed_build_runs_again_and_then_nothing_is_pending(home: Settings) -> None:
+    load(home, [SALE])
+    program = (
+        "import sys; from datetime import date; from pathlib import Path; from pipelines.features import build;"
+        "from pipelines.settings import Settings; build(Settings(home=Path(sys.argv[1])), date(2024, 1, 1), 'features')"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", program, str(home.home)],
+        env={**os.environ, "NIGHTMARKET_FAULT": "features.built"},
+        cwd=PROJECT.parent,
+    )
+    assert killed.returncode == -9
+    assert query(home, "select event_date from ops.pending_days") == [(DAY[0],)]
+    assert build(home, DAY[0], "features")["pending_days"] == 1
+    assert query(home, "select event_date from ops.pending_days") == []
+    assert query(home, "select user_id, orders_28d from features.user_features") == [("u", 1)]
+
+
+def test_a_warehouse_held_by_another_process_is_said_in_one_line(home: Settings) -> None:
+    hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", hold, str(home.warehouse)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        with pytest.raises(NightmarketError, match="open in another process") as caught:
+            build(home, DAY[0], "features")
+        assert "\n" not in str(caught.value)
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def test_a_model_that_cannot_be_built_is_named(home: Settings) -> None:
+    with duckdb.connect(str(home.warehouse)) as connection:
+        connection.execute("alter table intermediate.int_shop_day drop column revenue")
+        connection.execute("insert into ops.pending_days values (date '2024-01-01')")
+    with pytest.raises(NightmarketError, match="model int_shop_day") as caught:
+        build(home, DAY[0], "features")
+    assert not isinstance(caught.value, AuditFailed)
+    assert "\n" not in str(caught.value)
+    with duckdb.connect(str(home.warehouse)) as connection:
+        connection.execute("drop table intermediate.int_shop_day")
+
+
+def test_the_units_of_every_model(home: Settings) -> None:
+    """dbt's own unit tests; they need the tables, so they come after a build."""
+    build(home, DAY[0], "features")
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("dbt")), "--quiet", "--no-use-colors", "test", "--select", "test_type:unit",
+         "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(home.home / "dbt/target"),
+         "--log-path", str(home.home / "dbt/logs")],
+        env={**os.environ, "NIGHTMARKET_WAREHOUSE": str(home.warehouse), "DO_NOT_TRACK": "1"},
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    results = (home.home / "dbt" / "target" / "run_results.json").read_text()
+    assert results.count('"status": "pass"') >= 18
