@@ -1,7 +1,7 @@
 """Frozen settings of the floors, and what they are expected to reach.
 
 Chosen on the 28 days before the test days (the real shop under both repeat policies, the simulated one with repeats),
-then measured once on purchases read straight from the origin's files; the same comparison from the lake is
+then measured on purchases read straight from the origin's files; the same comparison from the lake is
 
     nightmarket train recommender --until 2011-09-30    source uci_online_retail (a real shop), 1,193 test users
     nightmarket train recommender --until 2017-12-03    source complete_journey (simulated), 2,025 test users
