@@ -89,11 +89,18 @@ def _connected(remote: str, local: Settings | None = None) -> Iterator[SparkSess
         for name, value in _local_config(local).items():
             builder = builder.config(name, value)
     try:
-        with warnings.catch_warnings():  # it tries to set once more what was set at the start of the JVM, and warns
-            warnings.simplefilter("ignore", UserWarning)
-            session = builder.getOrCreate()
+        if local is None:
+            session = builder.create()
+        elif SparkSession.getActiveSession() is not None:  # getOrCreate would hand that one out, whatever its engine
+            raise NightmarketError("engine spark cannot start beside another open session of this process")
+        else:
+            with warnings.catch_warnings():  # it sets once more what the JVM was started with, and warns
+                warnings.simplefilter("ignore", UserWarning)
+                session = builder.getOrCreate()
         for name, value in CONFIG.items():
             session.conf.set(name, value)
+    except NightmarketError:
+        raise
     except Exception as error:
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise NightmarketError(f"cannot reach the Spark engine at {remote}: {line}") from error

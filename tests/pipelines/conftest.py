@@ -16,13 +16,6 @@ def sail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         yield session
 
 
-@pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """Apache Spark itself; only for tests marked `java`."""
-    with spark_session(Settings(home=tmp_path_factory.mktemp("spark"), engine="spark")) as session:
-        yield session
-
-
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path, shop="shop")

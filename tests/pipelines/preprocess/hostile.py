@@ -25,7 +25,8 @@ STRUCTURE = (
     "", "{}", "[]", "null", "[1]", '"x"', "{", "}", '{"event_id":', event() + " junk", event() + event(),
     event() + "," + event(), event() + "}", event() + "} {", event() + '} , "x":{"y":1', "  " + event() + " \t",
     "\ufeff" + event(), event().replace('"', "'"), event()[:-1] + ",}", event()[:-1] + "/* c */}",
-    event().replace("event_id", "EVENT_ID"), event()[:-1] + ', "user_id": "second"}', event()[:-1] + ', "user_id": null}',
+    event().replace("event_id", "EVENT_ID"), event()[:-1] + ', "user_id": "second"}',
+    event()[:-1] + ', "user_id": null}',
     event()[:-1] + ', "unknown": {"deep": [{"er": 1}]}}', event(unreadable="half a li", unreadable_reason="cut off"),
     event(unreadable="half a li"), event()[:-1] + ', "nightmarket_end": 2}',
 )  # fmt: skip
