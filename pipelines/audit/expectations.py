@@ -37,8 +37,8 @@ def validate(title: str, frame: Any, suite: list[Any], docs: Path, run_name: str
     )
     outcome = context.checkpoints.add(checkpoint).run(
         batch_parameters={"dataframe": frame},
-        # Without a time it would try to read one out of the name, and "2010-12-01..2011-09-30" is none.
-        run_id=gx.RunIdentifier(run_name=run_name, run_time=datetime.now(UTC)),
+        # It tries to read a time out of a bare name, and "2010-12-01..2011-09-30" is none.
+        run_id=gx.RunIdentifier(run_name=f"batch {run_name}", run_time=datetime.now(UTC)),
     )
     (validation,) = outcome.run_results.values()
     by_name = {r.expectation_config.meta["name"]: r for r in validation.results}
