@@ -24,6 +24,7 @@ SPARK_DRIVER_MEMORY = "3g"
 CONFIG = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
+    "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # Spark's default is INT96, in nanoseconds
     "spark.sql.parquet.compression.codec": "zstd",
 }

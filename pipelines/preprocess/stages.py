@@ -137,6 +137,8 @@ def count_written(spark: SparkSession, work: Work, entity: Entity) -> None:
     if not _has_files(folder):
         return
     rows = spark.read.parquet(str(folder))
+    # A partition column read back from folder names is a date on Spark and text on Sail.
+    rows = rows.withColumn(LANDING_DATE, F.col(LANDING_DATE).cast("date"))
     ours = rows.where(F.col(LANDING_DATE).between(F.lit(work.batch.first), F.lit(work.batch.last)))
     for day, file, is_duplicate, number in ours.groupBy(LANDING_DATE, FILE, IS_DUPLICATE).count().collect():
         (counts.deduplicated if is_duplicate else counts.published)[(day, file)] += number

@@ -59,7 +59,10 @@ def parse_lines(lines: DataFrame, entity: Entity) -> DataFrame:
         *_provenance(),
         F.coalesce(row[UNREADABLE], F.col("raw")).alias("raw"),
         reason.alias("reason"),
-        *[(row[c.name] if c.kind == "map" else values.text(row[c.name])).alias(c.name) for c in entity.columns],
+        *[
+            (_unique_keys(row[c.name]) if c.kind == "map" else values.text(row[c.name])).alias(c.name)
+            for c in entity.columns
+        ],
     )
 
 
@@ -89,7 +92,12 @@ def _map(given: Column) -> Column:
     whole = given.startswith("{") & given.endswith("}") & ~_has_lone_surrogate(given)
     wrapped = F.when(whole, F.concat(F.lit('{"row":'), given, F.lit(f',"{END}":1}}')))
     parsed = F.from_json(wrapped, f"row map<string,string>, {END} string", _OPTIONS)
-    return F.when(parsed[END] == "1", parsed["row"])
+    return F.when(parsed[END] == "1", _unique_keys(parsed["row"]))
+
+
+def _unique_keys(given: Column) -> Column:
+    """Of a repeated key the last value counts, as in Python and in Sail; Spark's from_json alone keeps both."""
+    return F.map_from_entries(F.map_entries(given))
 
 
 def _has_lone_surrogate(raw: Column) -> Column:
