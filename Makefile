@@ -23,7 +23,7 @@ setup: .venv/.ready ## Make .venv from the pinned constraint file
 	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) on this machine: install Python 3.11"; exit 1; }
 	$(PYTHON) -m venv .venv || { echo "the venv module is missing: install python3.11-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python $(if $(TORCH_FIND_LINKS),--find-links "$(TORCH_FIND_LINKS)") \
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(if $(TORCH_FIND_LINKS),--find-links "$(TORCH_FIND_LINKS)") \
 		-r requirements/main.in -c requirements/main.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@

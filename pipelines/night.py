@@ -17,7 +17,8 @@ def land_step(source: str, path: Path | None) -> Step:
     """Bring the batch's days of a source to landing."""
 
     def run(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
-        return landing.land(settings, source, path, batch.first, batch.last)
+        landed = landing.land(settings, source, path, batch.first, batch.last)
+        return {**landed, "rows": sum(landed["rows"].values()), "rows_by_entity": landed["rows"]}
 
     return Step("land", run)
 

@@ -54,7 +54,7 @@ def _products(rng: random.Random) -> list[dict[str, Any]]:
             "item_id": item,
             "title": f"Product {item}",
             "brand": f"brand {n % 3}",
-            "category_path": f"category {n % 4}/sub {n % 2}",
+            "category_path": f"category {n % 4} > sub {n % 2}",
             "price": f"{5 + n}.00",
             "attributes": {"colour": ["red", "blue"][n % 2]},
         }
@@ -105,3 +105,10 @@ def land(home: Path, days: list[date] | None = None, seed: int = 7, shop: str = 
             folder.mkdir(parents=True, exist_ok=True)
             for name, lines in files.items():
                 (folder / name).write_text("\n".join(lines) + "\n")
+    close_on(home, CLOSED, shop)
+
+
+def close_on(home: Path, day: date, shop: str = "tiny") -> None:
+    """Declare the weekday of `day` a closed one, as a source does when it lands."""
+    options = {"timezone": "UTC", "closed_weekdays": [day.strftime("%A").lower()]}
+    (home / "landing" / shop / "_source.json").write_text(json.dumps({"source": "files", "options": options}))

@@ -1,6 +1,5 @@
 """The laws of the architecture on a tiny shop. docs/laws.md names, for each, the mutation that makes it fail."""
 
-import json
 import random
 import shutil
 from collections.abc import Callable
@@ -166,8 +165,6 @@ def test_a_closed_day_is_an_empty_published_night_and_a_missing_file_is_not(afte
     shutil.rmtree(home / "landing" / "tiny" / "events" / f"date={open_day}")
     with pytest.raises(Exception, match=f"no events file for {open_day}"):
         night.run_night(settings_of(home), open_day, None, None, None, quiet)
-    (home / "landing" / "tiny" / "_source.json").write_text(
-        json.dumps({"source": "files", "options": {"closed_weekdays": [open_day.weekday()]}})
-    )
+    shop.close_on(home, open_day)
     night.run_night(settings_of(home), open_day, None, None, None, quiet)
     assert bi.current_night(settings_of(home)) == open_day
