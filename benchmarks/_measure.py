@@ -1,0 +1,67 @@
+"""Run a command of the project as a process of its own and watch what it and its children hold in memory."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).parents[1]
+EVERY_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Ran:
+    """`peak_mib`: largest sum, over the process and its children, of PSS (pages shared between them count once)."""
+
+    seconds: float
+    peak_mib: int
+    result: dict[str, Any]
+
+
+def nightmarket(home: Path, *arguments: str, **settings: str) -> Ran:
+    """Run `nightmarket ARGUMENTS` against `home`; stops this process with the command's own words where it fails."""
+    environment = {**os.environ, "NIGHTMARKET_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    environment |= {f"NIGHTMARKET_{name.upper()}": value for name, value in settings.items()}
+    command = [sys.executable, "-m", "pipelines.cli", *arguments]
+    started = time.monotonic()
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    watch = _Watch(process.pid)
+    watch.start()
+    said, _ = process.communicate()
+    watch.stop.set()
+    watch.join()
+    if process.returncode != 0:
+        raise SystemExit(f"nightmarket {' '.join(arguments)} ended with {process.returncode}: {said[-2000:]}")
+    seconds = round(time.monotonic() - started, 1)
+    return Ran(seconds, watch.peak >> 20, json.loads(said.strip().splitlines()[-1]))
+
+
+class _Watch(threading.Thread):
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.root, self.peak, self.stop = psutil.Process(pid), 0, threading.Event()
+
+    def run(self) -> None:
+        while not self.stop.wait(EVERY_SECONDS):
+            self.peak = max(self.peak, self._held())
+
+    def _held(self) -> int:
+        try:
+            family = [self.root, *self.root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return 0
+        return sum(map(_held_by, family))
+
+
+def _held_by(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):  # it has just ended
+        return 0
