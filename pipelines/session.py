@@ -5,14 +5,13 @@ The code of the jobs is the same for all three: PySpark DataFrames over Spark Co
 
 import contextlib
 import os
-import shutil
 import sys
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from pipelines.doctor import require_java
 from pipelines.errors import NightmarketError, UsageError
 from pipelines.settings import Settings
 
@@ -43,7 +42,7 @@ def spark_session(settings: Settings) -> Iterator[SparkSession]:
         with _sail(settings) as remote, _connected(remote) as session:
             yield session
     elif engine == "spark":
-        _check_java()
+        require_java()
         with _connected("local[2]", settings) as session:
             yield session
     elif engine.startswith("sc://"):
@@ -124,9 +123,3 @@ def _local_config(settings: Settings) -> dict[str, str]:
         "spark.local.dir": str(scratch),
         "spark.sql.shuffle.partitions": "8",
     }
-
-
-def _check_java() -> None:
-    home = os.environ.get("JAVA_HOME")
-    if not (home and (Path(home) / "bin" / "java").exists()) and shutil.which("java") is None:
-        raise NightmarketError("engine spark needs Java 17 or newer and finds none; install it or use engine sail")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import great_expectations.expectations as gxe
 from great_expectations.expectations.expectation import Expectation
+from great_expectations.expectations.row_conditions import Column
 
 from pipelines.contracts import (
     EVENT_DATE,
@@ -122,15 +123,13 @@ def events(settings: Settings, delivered: int) -> list[Expectation]:
             "events.unit_price is negative only for charges",
             column="unit_price",
             min_value=0,
-            row_condition="charge_code is null",
-            condition_parser="spark",
+            row_condition=Column("charge_code").is_null(),
         ),
         _named(
             gxe.ExpectColumnValuesToNotBeNull,
             "events.session_id is given where a user is known",
             column=SESSION,
-            row_condition="user_id is not null and not is_duplicate",
-            condition_parser="spark",
+            row_condition=Column("user_id").is_not_null() & (Column(IS_DUPLICATE) == False),  # noqa: E712  a condition, no comparison
         ),
         _named(
             gxe.ExpectColumnSumToBeBetween,
