@@ -86,7 +86,8 @@ select
 from keyed
 """
 
-# Lines without a price carry remarks of the warehouse ("ebay", "damages") where a product's name should be.
+# Lines without a price carry remarks of the warehouse ("ebay", "damages") where a product's name should be. A day
+# that knows no name or no price of a product says nothing about it: such a row would hide what an earlier day said.
 _PRODUCTS = f"""
 with named as (
     select day, code, description, count(*) filter (price > 0) as priced
@@ -106,8 +107,8 @@ select
     round(median(price) filter (price > 0), 6)::decimal(18, 6)::varchar as price,
     min({LINE}) as {LINE},
     parsed.day
-from parsed left join titles using (day, code)
-where charge_code is null and parsed.code is not null and parsed.day is not null
+from parsed inner join titles using (day, code)
+where charge_code is null and parsed.day is not null
 group by parsed.day, parsed.code
 """
 

@@ -107,14 +107,14 @@ def test_products_take_the_commonest_name_and_the_median_price(land_lines: Calla
         row("4", "85123A", "-9", "0", text="damages"),  # stock remarks are no names
         row("5", "22632", "1", "1", text="ZEBRA"),  # a tie: alphabetical
         row("6", "22632", "1", "2", text="APE"),
-        row("7", "DCGS0067", "1", "0", text="ebay"),  # never priced: no name
+        row("7", "DCGS0067", "1", "0", text="ebay"),  # nothing is known of it that day: an earlier row must hold
+        row("7", "21777", "1", "4", text=""),  # no name
         row("8", "POST", "1", "18", text="POSTAGE"),  # no product
         entity="products",
     )
     assert [(p["item_id"], p["title"], p["price"]) for p in products] == [
         ("85123A", "HOLDER", "3.000000"),
         ("22632", "APE", "1.500000"),
-        ("DCGS0067", None, None),
     ]
 
 
