@@ -49,16 +49,19 @@ def tail_items(train: Interactions) -> np.ndarray:
     return tail
 
 
-def time_split(table: pa.Table, cutoff: date, test_days: int, training_days: int, repeat: bool) -> Split:
-    """Split a table of interactions (see `encode`, plus event_date) at the end of `cutoff`.
+def time_split(
+    past: pa.Table, future: pa.Table, cutoff: date, test_days: int, training_days: int, repeat: bool
+) -> Split:
+    """Two tables of interactions (see `encode`, plus event_date): `past` as known at the end of `cutoff`, `future`.
 
+    They are two because a row delivered after the cut-off may speak of a day before it: it belongs to neither side.
     Training: the `training_days` that end with the cut-off. Test: purchases in (cutoff, cutoff + test_days]. Test users
     without any training event are kept: their history is empty. Users left without a relevant item are dropped.
     """
-    day = table["event_date"]
-    past = table.filter(pc.less_equal(day, pa.scalar(cutoff)))
+    past = past.filter(pc.less_equal(past["event_date"], pa.scalar(cutoff)))
     window = past.filter(pc.greater(past["event_date"], pa.scalar(cutoff - timedelta(training_days))))
-    later = table.filter(
+    day = future["event_date"]
+    later = future.filter(
         pc.and_(pc.greater(day, pa.scalar(cutoff)), pc.less_equal(day, pa.scalar(cutoff + timedelta(test_days))))
     )
     later = later.filter(pc.equal(later["event_type"], "purchase"))

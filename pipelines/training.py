@@ -59,6 +59,8 @@ def train(settings: Settings, family: str, until: date | None = None, progress: 
         results[name] = evaluate(model, split, available)
         seconds[name] = round(time.monotonic() - started, 2)
     rows = _record(settings, family, cutoff, versions, results)
+    for line in _summary(rows):
+        say(line)
     _register(settings, family, cutoff, until, versions, results)
     return {
         "family": family, "cutoff": str(cutoff), "until": str(until), "test_users": len(split.test_users),
@@ -81,10 +83,11 @@ def _newest_day(settings: Settings) -> date:
 def _split(settings: Settings, cutoff: date, until: date) -> "Split":
     from models.split import time_split
 
-    # Where repeats are masked, what counts is everything a user ever bought, not only the window.
-    days = settings.training_days + settings.test_days if settings.repeat_purchases else None
-    table = lake.interactions(settings, until, days)
-    split = time_split(table, cutoff, settings.test_days, settings.training_days, settings.repeat_purchases)
+    # Where repeats are masked, what counts is everything a user ever bought, not only the window. Both dates of a row
+    # are held to the cut-off: one delivered later was not known then, whenever it happened.
+    past = lake.interactions(settings, cutoff, settings.training_days if settings.repeat_purchases else None)
+    future = lake.interactions(settings, until, settings.test_days)
+    split = time_split(past, future, cutoff, settings.test_days, settings.training_days, settings.repeat_purchases)
     if not len(split.train.item) or not len(split.test_users):
         raise NightmarketError(
             f"cannot train: {len(split.train.item)} events in the {settings.training_days} days up to {cutoff} and"
@@ -134,6 +137,22 @@ def _record(
     return [{n: str(v) if isinstance(v, date) else v for n, v in row.items()} for row in rows]
 
 
+def _summary(rows: list[dict[str, Any]]) -> list[str]:
+    """One line per floor and slice, aligned: NDCG@10 with its interval, recall@10, and coverage@10 where it exists."""
+    parts: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    for row in rows:
+        parts.setdefault((row["model_name"], row["slice"]), {})[row["metric"]] = row
+    lines = []
+    for (name, part), found in parts.items():
+        if f"{GATE_METRIC}@10" not in found:  # nobody is in this slice
+            continue
+        gate, recall, coverage = found[f"{GATE_METRIC}@10"], found["recall@10"], found.get("coverage@10")
+        line = f"{name:<15} {part:<10} {gate['users']:>7,} users  {GATE_METRIC}@10 {gate['value']:.4f}"
+        line += f" [{gate['low']:.4f}, {gate['high']:.4f}]  recall@10 {recall['value']:.4f}"
+        lines.append(line + (f"  coverage@10 {coverage['value']:.4f}" if coverage else ""))
+    return lines
+
+
 def _register(
     settings: Settings,
     family: str,
@@ -157,7 +176,8 @@ def promote(settings: Settings, family: str, dry_run: bool = False) -> dict[str,
     """Promote the best floor of the newest training run if the held-out days speak for it; say the verdict in words.
 
     With no champion the best floor becomes it. A champion is replaced only where the 95 % interval of the paired
-    difference in NDCG@10 to the same floor, both fitted in that run, lies above zero.
+    difference in NDCG@10 to the same floor, both fitted in that run, lies above zero. "champion" in the answer is who
+    scores from now on, promoted or not; None where there is nobody yet.
     """
     from models.registry import Promotion, champion_as_of, latest_training
     from models.registry import promote as append
@@ -172,9 +192,11 @@ def promote(settings: Settings, family: str, dry_run: bool = False) -> dict[str,
         now = datetime.now(UTC).isoformat(timespec="seconds")
         version, until = training.versions[best], training.known_until
         append(settings.models, Promotion(family, best, version, training.cutoff, until, now, verdict))
+    scoring = champion_as_of(settings.models, family)
     return {
         "family": family, "model_name": best, "model_version": training.versions[best], "cutoff": training.cutoff,
         "promoted": promoted and not dry_run, "would_promote": promoted, "dry_run": dry_run, "verdict": verdict,
+        "champion": scoring and {"model_name": scoring.model_name, "model_version": scoring.version},
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ CUT = MONDAY + timedelta(10)
 
 
 def split_of(rows: list[tuple], repeat: bool = True, training_days: int = 100):
-    return time_split(table(rows), CUT, test_days=5, training_days=training_days, repeat=repeat)
+    return time_split(table(rows), table(rows), CUT, test_days=5, training_days=training_days, repeat=repeat)
 
 
 def relevant_items(split, user: str) -> set[str]:

@@ -47,11 +47,13 @@ def commit(settings: Settings, name: str, rows: list[dict[str, Any]]) -> None:
     before = lake.dataset(settings, name, list(by_day)).to_table().to_pylist()
     for row in before:
         by_day[row[column]].append(row)
+    attempt = take(settings, "publish-lake", name)
     with TemporaryDirectory() as folder:
+        staged = Path(folder) / attempt.id / name  # the folder of the attempt names the files of the lake
         for day, members in by_day.items():
-            target = Path(folder) / f"{column}={day}"
-            target.mkdir()
+            target = staged / f"{column}={day}"
+            target.mkdir(parents=True)
             part = pa.Table.from_pylist(members, schema=schema).drop_columns([column])
             pq.write_table(part, target / "part.parquet")
         base = {str(d): digest for d, digest in lake.digests(settings, name).items()}
-        lake.commit(settings, name, Path(folder), list(by_day), base, take(settings, "publish-lake", name))
+        lake.commit(settings, name, staged, list(by_day), base, attempt)

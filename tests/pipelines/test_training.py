@@ -72,10 +72,30 @@ def test_the_test_days_reach_no_fit(settings: Settings, tmp_path: Path) -> None:
     assert metric(first, "ease", "ndcg@10")["value"] != metric(second, "ease", "ndcg@10")["value"]
 
 
+def test_what_is_delivered_after_the_cut_off_reaches_no_fit(settings: Settings) -> None:
+    before = train(settings, "recommender")
+    late = [(f"u{n:03d}", "i000", 28) for n in range(40)]  # happened a day before the cut-off, delivered after it
+    fill_lake(settings, late, landed=MONDAY + timedelta(31))
+    after = train(settings, "recommender")
+    assert after["versions"] == before["versions"]
+    assert metric(after, "ease", "ndcg@10")["value"] == metric(before, "ease", "ndcg@10")["value"]
+
+
+def test_training_says_what_each_floor_reached_on_each_slice(settings: Settings) -> None:
+    said: list[str] = []
+    result = train(settings, "recommender", progress=said.append)
+    own = metric(result, "frequent_items", "ndcg@10")
+    line = next(line for line in said if line.startswith("frequent_items  all "))
+    assert f"39 users  ndcg@10 {own['value']:.4f} [{own['low']:.4f}, {own['high']:.4f}]  recall@10 0." in line
+    assert "coverage@10 1.0000" in line
+    slices = {(row["model_name"], row["slice"]) for row in result["metrics"]}
+    assert len([line for line in said if " ndcg@10 " in line]) == len(slices) > len(CONFIGS)
+
+
 def test_without_a_champion_the_best_floor_is_promoted_once(settings: Settings) -> None:
     train(settings, "recommender")
     dry = promote(settings, "recommender", dry_run=True)
-    assert (dry["would_promote"], dry["promoted"]) == (True, False)
+    assert (dry["would_promote"], dry["promoted"], dry["champion"]) == (True, False, None)
     assert champion_as_of(settings.models, "recommender") is None
 
     first = promote(settings, "recommender")
@@ -84,6 +104,7 @@ def test_without_a_champion_the_best_floor_is_promoted_once(settings: Settings) 
     champion = champion_as_of(settings.models, "recommender")
     assert champion is not None
     assert (champion.model_name, champion.known_until) == (first["model_name"], str(UNTIL))
+    assert first["champion"] == {"model_name": champion.model_name, "model_version": champion.version}
 
     again = promote(settings, "recommender")
     assert not again["promoted"]
