@@ -13,7 +13,7 @@ import duckdb
 
 from pipelines.errors import NightmarketError, UsageError
 from pipelines.faults import fault_point
-from pipelines.fence import Attempt, guard
+from pipelines.fence import Attempt, guard, take
 from pipelines.files import fsync_folder
 from pipelines.settings import Settings
 
@@ -44,8 +44,9 @@ def build(settings: Settings, night: date, attempt: Attempt) -> tuple[Path, dict
     nights = settings.bi.parent / "nights"
     nights.mkdir(parents=True, exist_ok=True)
     private = nights / f".{attempt.id}.duckdb"
-    for leftover in nights.glob(".*.duckdb*"):  # of attempts that died; ours holds the newest token
-        leftover.unlink()
+    for leftover in nights.glob(f".{attempt.name}-*.duckdb*"):  # of older attempts: dead, or superseded by this one
+        if int(leftover.name.split(".duckdb")[0].rpartition("-")[2]) <= attempt.token:
+            leftover.unlink()
     rows = _copy_marts(settings, private, night - timedelta(settings.bi_history_days))
     if Path(f"{private}.wal").exists():
         raise NightmarketError(f"{private} still has a write-ahead log after its checkpoint; nothing was published")
@@ -96,6 +97,7 @@ def _marts(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
 def swap(settings: Settings, private: Path, night: date, attempt: Attempt) -> Path:
     """Make `private` the night BI sees, in one rename; keep it for `rollback`. Refused for a superseded attempt."""
     kept = private.with_name(f"{night}.duckdb")
+    fault_point("publish.before_guard")
     with guard(settings, attempt):
         fault_point("publish.guarded")
         private.replace(kept)
@@ -129,8 +131,11 @@ def current_night(settings: Settings) -> date | None:
     return None
 
 
-def rollback(settings: Settings, to: date | None, attempt: Attempt, dry_run: bool) -> dict[str, Any]:
-    """Show BI an earlier published night again: the kept file, byte for byte, in one rename."""
+def rollback(settings: Settings, to: date | None, dry_run: bool) -> dict[str, Any]:
+    """Show BI an earlier published night again: the kept file, byte for byte, in one rename.
+
+    It takes over from a publish that is under way; a dry run leaves that alone.
+    """
     now, kept = current_night(settings), published(settings)
     earlier = [n for n in kept if now is None or n < now]
     target = to or (earlier[-1] if earlier else None)
@@ -138,6 +143,6 @@ def rollback(settings: Settings, to: date | None, attempt: Attempt, dry_run: boo
         names = ", ".join(str(n) for n in kept) or "none"
         raise UsageError(f"cannot roll back to {to or 'an earlier night'}; kept nights: {names}")
     if not dry_run:
-        with guard(settings, attempt):
+        with guard(settings, take(settings, "publish", "bi")):
             _point_bi_at(settings, settings.bi.parent / "nights" / f"{target}.duckdb")
     return {"from": str(now), "to": str(target), "dry_run": dry_run}

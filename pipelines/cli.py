@@ -6,7 +6,6 @@ Exit 0 done, 1 failed with a one-line reason, 2 wrong use. Heavy imports happen 
 import json
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.errors import NightmarketError, UsageError
-from pipelines.files import write_atomic
 from pipelines.settings import Batch, load_settings, night
 
 app = typer.Typer(
@@ -93,12 +91,12 @@ def land(
     path: PathOption = None,
 ) -> None:
     """Bring a source's days into landing as immutable files."""
-    from pipelines import landing
+    from pipelines.land import land as run
 
     start, last = (_date(day), _date(day)) if day else (_optional_date(first), _optional_date(until))
     if last is None:
         raise UsageError("give --date or --until")
-    _done(landing.land(load_settings(), source, path, start, last))
+    _done(run(load_settings(), source, path, start, last))
 
 
 RangeDate = Annotated[str | None, typer.Option("--date", help="One night.", metavar="DATE")]
@@ -149,6 +147,17 @@ def features(day: RangeDate = None, first: FromOption = None, until: UntilOption
 def score(day: DateOption) -> None:
     """Score one night with the champion as of that night."""
     _step("score", night(_date(day)))
+
+
+@app.command()
+def rescore(
+    after: Annotated[str, typer.Option(help="Score the nights after this one again.", metavar="DATE")],
+) -> None:
+    """Score again, and audit, every scored night after one that was filled in behind it."""
+    from pipelines import night as nights
+
+    results = nights.rescore(load_settings(), _date(after), _report)
+    _done({"steps": [{"step": r["step"], "rows": r.get("rows", 0), "seconds": r["seconds"]} for r in results]})
 
 
 @app.command()
@@ -217,11 +226,9 @@ def rollback(
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without this, say what would happen.")] = False,
 ) -> None:
     """Show BI an earlier published night again."""
-    from pipelines import bi, fence
+    from pipelines import bi
 
-    settings = load_settings()
-    attempt = fence.take(settings, "publish", "bi")
-    result = bi.rollback(settings, _optional_date(to), attempt, dry_run=not yes)
+    result = bi.rollback(load_settings(), _optional_date(to), dry_run=not yes)
     _report(f"{'would show' if not yes else 'shows'} night {result['to']} instead of {result['from']}")
     _done(result)
 
@@ -322,13 +329,11 @@ def _failed(reason: str, code: int) -> int:
 
 
 def _unexpected(error: Exception) -> str:
-    from pipelines.steps import one_line
+    from pipelines.steps import keep_traceback, one_line
 
     try:
-        log = load_settings().run / "last-error.log"
-        write_atomic(log, "".join(traceback.format_exception(error)).encode(), mode=0o600)
-        return f"{one_line(error)} (details: {log})"
-    except Exception:
+        return one_line(error) + keep_traceback(load_settings(), error)
+    except NightmarketError:  # the settings themselves are what is wrong
         return one_line(error)
 
 

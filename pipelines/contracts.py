@@ -145,6 +145,10 @@ ENTITIES: dict[str, Entity] = {e.name: e for e in (EVENTS, PRODUCTS, USERS, CAMP
 # `unreadable` holds the raw text, `unreadable_reason` why; preprocess quarantines it. `line` saves a rewrite.
 UNREADABLE, UNREADABLE_REASON = "unreadable", "unreadable_reason"
 
+LATE_DAYS_REASON = "late"
+EARLY_DAYS = 1
+"""A file cut at local midnight west of Greenwich holds events of the next UTC date; as-of filters keep them for it."""
+
 QUARANTINE = "quarantine"
 QUARANTINE_SCHEMA = pa.schema(
     [
@@ -156,8 +160,6 @@ QUARANTINE_SCHEMA = pa.schema(
         pa.field("raw", pa.string()),
     ]
 )
-
-LATE_DAYS_REASON = "late"
 
 # ---- warehouse -------------------------------------------------------------------------------------------------
 # DDL types both DuckDB and PostgreSQL accept. Maps are JSON text: the one form both databases read alike.
@@ -320,7 +322,8 @@ OPS_LOADED_DAYS = Table(  # which committed lake files the warehouse holds, by p
 OPS_PENDING_DAYS = Table(  # event dates loaded since dbt last built its day facts; `features` empties it
     "ops.pending_days",
     ("event_date",),
-    ((EVENT_DATE, "date"),),
+    ((EVENT_DATE, "date"), ("files_digest", "text")),  # the digest tells a day that was loaded again meanwhile
+    volatile=("files_digest",),
 )
 OPS_NIGHTS = Table(  # one row per night that was built; the newest is what BI sees
     "ops.nights",

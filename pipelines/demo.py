@@ -41,7 +41,7 @@ def demo(settings: Settings, report: Report) -> dict[str, Any]:
         "short_lists": short,
         "passes": passes,
         "trained": trained.get("seconds"),
-        "champion": promoted.get("champion"),
+        "champion": promoted["champion"],
     }
 
 

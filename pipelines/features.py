@@ -18,6 +18,7 @@ from typing import Any, Literal
 from pipelines.contracts import EVENT_DATE, OPS_PENDING_DAYS
 from pipelines.errors import AuditFailed, NightmarketError
 from pipelines.faults import fault_point
+from pipelines.fence import Attempt, guard
 from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse, transaction
 
@@ -25,7 +26,7 @@ PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
 _TAGS = {"features": "tag:features", "marts": "tag:publish"}
 
 
-def build(settings: Settings, as_of: date, select: Literal["features", "marts"]) -> dict[str, Any]:
+def build(settings: Settings, as_of: date, select: Literal["features", "marts"], attempt: Attempt) -> dict[str, Any]:
     """Build and test one half of the dbt project as of a night; a rerun ends equal.
 
     `features` builds day facts of the pending event dates and every feature table, and then forgets those dates.
@@ -38,22 +39,35 @@ def build(settings: Settings, as_of: date, select: Literal["features", "marts"])
     counts = _run_dbt(settings, as_of, select)
     fault_point("features.built")
     if select == "features":
-        _forget(settings, pending)
+        with guard(settings, attempt):
+            _forget(settings, pending)
     seconds = round(time.monotonic() - started, 2)
     return {"select": select, "as_of": str(as_of), **counts, "seconds": seconds, "pending_days": len(pending)}
 
 
-def _pending_days(settings: Settings) -> list[date]:
+def built_as_of(settings: Settings) -> date | None:
+    """The night that the feature tables stand for; None before their first build."""
+    with contextlib.closing(open_warehouse(settings)) as connection:
+        known = connection.execute("select 1 from duckdb_views() where view_name = 'stg_as_of'").fetchone()
+        row = connection.execute("select as_of from staging.stg_as_of").fetchone() if known else None
+    return row[0] if row else None
+
+
+def _pending_days(settings: Settings) -> list[tuple[date, str]]:
     """Event dates loaded since the last build. Opening the warehouse also says early when another process holds it."""
     with contextlib.closing(open_warehouse(settings)) as connection:
-        rows = connection.execute(f'select "{EVENT_DATE}" from {OPS_PENDING_DAYS.name}').fetchall()
-    return [row[0] for row in rows]
+        rows = connection.execute(f'select "{EVENT_DATE}", files_digest from {OPS_PENDING_DAYS.name}').fetchall()
+    return [(row[0], row[1]) for row in rows]
 
 
-def _forget(settings: Settings, days: list[date]) -> None:
+def _forget(settings: Settings, built: list[tuple[date, str]]) -> None:
+    """Only what was built: a day that was loaded again meanwhile has another digest and stays pending."""
     with contextlib.closing(open_warehouse(settings)) as connection, transaction(connection):
-        for day in days:
-            connection.execute(f'delete from {OPS_PENDING_DAYS.name} where "{EVENT_DATE}" = ?', [day])
+        for day, digest in built:
+            connection.execute(
+                f'delete from {OPS_PENDING_DAYS.name} where "{EVENT_DATE}" = ? and files_digest is not distinct from ?',
+                [day, digest],
+            )
 
 
 def _run_dbt(settings: Settings, as_of: date, select: Literal["features", "marts"]) -> dict[str, int]:

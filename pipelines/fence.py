@@ -26,8 +26,12 @@ class Attempt:
     token: int
 
     @property
+    def name(self) -> str:
+        return self.key.replace("/", "-")
+
+    @property
     def id(self) -> str:
-        return f"{self.key.replace('/', '-')}-{self.token}"
+        return f"{self.name}-{self.token}"
 
 
 def _connect(settings: Settings, wait: float) -> sqlite3.Connection:

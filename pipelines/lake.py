@@ -23,7 +23,7 @@ from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
-from pipelines.contracts import ENTITIES, EVENT_DATE, EVENTS, LANDING_DATE, QUARANTINE, QUARANTINE_SCHEMA
+from pipelines.contracts import EARLY_DAYS, ENTITIES, EVENT_DATE, EVENTS, LANDING_DATE, QUARANTINE, QUARANTINE_SCHEMA
 from pipelines.errors import NightmarketError
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt
@@ -100,7 +100,7 @@ def dates_of_landing(settings: Settings, entity: str, batch: Batch) -> set[date]
 
 
 def _window(settings: Settings, batch: Batch) -> Batch:
-    return Batch(batch.first - timedelta(settings.late_days), batch.last)
+    return Batch(batch.first - timedelta(settings.late_days), batch.last + timedelta(EARLY_DAYS))
 
 
 def copy_partitions(settings: Settings, entity: str, dates: Iterable[date], out: Path, without: Batch) -> int:
@@ -140,7 +140,8 @@ def commit(
     """
     column = partition_column(name)
     now = digests(settings, name, dates)
-    targets = {d: _place(settings, name, staged / f"{column}={d}", d, attempt) for d in dates}
+    # Named after the staged attempt, not after this try at committing it: a rerun finds its own files again.
+    targets = {d: _place(settings, name, staged / f"{column}={d}", staged.parent.name) for d in dates}
     active = active_files(settings, name)
     wanted = {path: d for d, paths in targets.items() for path in paths}
     present = {path: d for d in dates for path in active.get(d, {})}
@@ -162,13 +163,13 @@ def _version_of(settings: Settings, name: str) -> int:
     return -1 if found is None else found.version()
 
 
-def _place(settings: Settings, name: str, folder: Path, day: date, attempt: Attempt) -> list[str]:
+def _place(settings: Settings, name: str, folder: Path, attempt_id: str) -> list[str]:
     """Hard-link staged files into the table folder under names of their own; safe to repeat after a kill."""
     relative: list[str] = []
     for index, file in enumerate(sorted(folder.glob("*.parquet"))):
         if pq.read_metadata(file).num_rows == 0:
             continue
-        target = settings.lake / name / folder.name / f"{attempt.id}-{index:05d}.parquet"
+        target = settings.lake / name / folder.name / f"{attempt_id}-{index:05d}.parquet"
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
             part = target.with_suffix(".part")
@@ -236,7 +237,7 @@ def recount(settings: Settings, dates: list[date]) -> list[dict[str, Any]]:
     """
     if not dates:
         return []
-    reach = timedelta(settings.late_days)
+    reach = timedelta(max(settings.late_days, EARLY_DAYS))
     days = [d for d in active_files(settings, EVENTS.name) if min(dates) - reach <= d <= max(dates) + reach]
     events = dataset(settings, EVENTS.name, days)
     with duckdb.connect(config={"memory_limit": settings.memory_limit}) as connection:
@@ -273,6 +274,20 @@ def interactions(settings: Settings, as_of: date, days: int | None = None) -> pa
     )
     columns = ["user_id", "item_id", "occurred_at", EVENT_DATE, "event_type", "quantity"]
     return dataset(settings, EVENTS.name, partitions).to_table(columns=columns, filter=known)
+
+
+def known_users(settings: Settings, as_of: date) -> list[str]:
+    """Every user with an event, or a row in the users feed, up to `as_of`, in order."""
+    with duckdb.connect(config={"memory_limit": settings.memory_limit}) as connection:
+        for name in ("events", "users"):
+            days = [d for d in active_files(settings, name) if d <= as_of]
+            connection.register(name, dataset(settings, name, days))
+        rows = connection.execute(
+            "select user_id from events where landing_date <= $1 and user_id is not null"
+            " union select user_id from users where user_id is not null order by 1",
+            [as_of],
+        ).fetchall()
+    return [row[0] for row in rows]
 
 
 def products(settings: Settings, as_of: date) -> pa.Table:

@@ -4,7 +4,6 @@ The lake is the truth and `ops.loaded_days` says which files of it the warehouse
 after a kill, a backfill or a month of history the same call makes both equal again.
 """
 
-from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -13,6 +12,7 @@ import duckdb
 from pipelines import lake, ops
 from pipelines.contracts import (
     ENTITIES,
+    EVENT_DATE,
     EVENTS,
     OPS_LOADED_DAYS,
     OPS_PENDING_DAYS,
@@ -22,6 +22,7 @@ from pipelines.contracts import (
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
 from pipelines.settings import Batch, Settings
+from pipelines.warehouse import upsert
 
 
 def load(settings: Settings, batch: Batch, attempt: Attempt) -> dict[str, Any]:
@@ -100,9 +101,6 @@ def _remember(
         _pending(connection, changed)
 
 
-def _pending(connection: duckdb.DuckDBPyConnection, dates: Iterable[date]) -> None:
-    table = OPS_PENDING_DAYS.name
-    for day in sorted(dates):
-        connection.execute(
-            f"insert into {table} select ? where not exists (select 1 from {table} where event_date = ?)", [day, day]
-        )
+def _pending(connection: duckdb.DuckDBPyConnection, changed: dict[date, str]) -> None:
+    rows = [{EVENT_DATE: day, "files_digest": digest} for day, digest in sorted(changed.items())]
+    upsert(connection, OPS_PENDING_DAYS, rows)

@@ -7,6 +7,7 @@ from typing import Any
 from pipelines import landing
 from pipelines.errors import UsageError
 from pipelines.fence import Attempt
+from pipelines.land import land
 from pipelines.settings import Batch, Settings, night
 from pipelines.steps import STEPS, Report, Result, Step, audit_step, run_step
 
@@ -17,7 +18,7 @@ def land_step(source: str, path: Path | None) -> Step:
     """Bring the batch's days of a source to landing."""
 
     def run(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
-        landed = landing.land(settings, source, path, batch.first, batch.last)
+        landed = land(settings, source, path, batch.first, batch.last)
         return {**landed, "rows": sum(landed["rows"].values()), "rows_by_entity": landed["rows"]}
 
     return Step("land", run)
@@ -36,7 +37,7 @@ def run_night(
     results = _to_features(settings, batch, source, path, accept_quarantine, report)
     results.append(run_step(settings, STEPS["score"], batch, report))
     results.append(run_step(settings, audit_step("scores"), batch, report))
-    results += _rescore(settings, day, report)
+    results += rescore(settings, day, report)
     results.append(run_step(settings, STEPS["publish"], batch, report))
     return _summary(batch, results)
 
@@ -52,13 +53,16 @@ def run_history(
 ) -> dict[str, Any]:
     """Many days in one pass: lake, features and marts, no scores. Equal to the same days night by night."""
     if source is not None:
-        landed = landing.land(settings, source, path, first, until)
-        report(f"landed {landed['files_written']} files")
+        landed = land(settings, source, path, first, until)
+        report(f"landed {landed['files_written']} new files, {landed['first']} to {landed['last']}")
     start, _ = landing.landed_dates(settings)
     batch = Batch(max(first or start, start), until)
     if batch.first > batch.last:
         raise UsageError(f"nothing has landed up to {until}; the first landed day is {start}")
     results = _to_features(settings, batch, None, None, accept_quarantine, report)
+    for sentence in results[0]["missing_days"]:
+        report(sentence)
+    results += rescore(settings, batch.first - timedelta(1), report)
     results.append(run_step(settings, STEPS["publish"], batch, report))
     return _summary(batch, results)
 
@@ -81,8 +85,8 @@ def _to_features(
     return results
 
 
-def _rescore(settings: Settings, day: date, report: Report) -> list[Result]:
-    """A night filled in behind later ones changes what they may know: score those again, in order (law 5)."""
+def rescore(settings: Settings, day: date, report: Report) -> list[Result]:
+    """Days filled in behind scored nights change what those may know: score every night after `day` again (law 5)."""
     from pipelines.scoring import scored_nights_after
 
     results = []
@@ -95,7 +99,3 @@ def _rescore(settings: Settings, day: date, report: Report) -> list[Result]:
 def _summary(batch: Batch, results: list[Result]) -> dict[str, Any]:
     steps = {f"{r['step']}": {"rows": r.get("rows", 0), "seconds": r["seconds"]} for r in results}
     return {"batch": batch.key, "steps": steps, "seconds": round(sum(r["seconds"] for r in results), 1)}
-
-
-def days_between(first: date, last: date) -> list[date]:
-    return [first + timedelta(n) for n in range((last - first).days + 1)]

@@ -24,17 +24,31 @@ from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse, transaction, upsert
 
 
-def record(settings: Settings, table: Table, rows: Sequence[dict[str, Any]], name: str) -> None:
-    """Leave rows of an ops table in the outbox. `name` says who wrote them; a partial row updates just its columns."""
-    if not rows:
+def record(
+    settings: Settings,
+    table: Table,
+    rows: Sequence[dict[str, Any]],
+    name: str,
+    replace: Sequence[dict[str, Any]] = (),
+) -> None:
+    """Leave rows of an ops table in the outbox. `name` says who wrote them; a partial row updates just its columns.
+
+    `replace`: column values whose old rows go first, for sets of rows that a rerun may make smaller.
+    """
+    if not rows and not replace:
         return
+    unknown_names = {key for row in replace for key in row} - set(table.names)
+    if unknown_names:
+        raise ValueError(f"{table.name} has no columns {sorted(unknown_names)}")
     for row in rows:
         unknown = set(row) - set(table.names)
         if unknown or not set(table.key) <= set(row):
             raise ValueError(f"{table.name}: unknown columns {sorted(unknown)} or missing key {table.key} in {row}")
     safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
     path = _outbox(settings) / f"{time.time_ns():020d}-{os.getpid()}-{table.name}-{safe}.json"
-    write_atomic(path, json.dumps({"table": table.name, "rows": list(rows)}, default=_iso).encode())
+    write_atomic(
+        path, json.dumps({"table": table.name, "replace": list(replace), "rows": list(rows)}, default=_iso).encode()
+    )
 
 
 def _outbox(settings: Settings) -> Path:
@@ -76,6 +90,9 @@ def _take_in(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         table = TABLES[entry["table"]]
     except (ValueError, KeyError) as error:
         raise NightmarketError(f"the outbox file {path} cannot be read; move it away and run again") from error
+    for values in entry["replace"]:
+        where = " and ".join(f'"{name}" = ?' for name in values)
+        connection.execute(f"delete from {table.name} where {where}", list(values.values()))
     upsert(connection, table, entry["rows"])
 
 

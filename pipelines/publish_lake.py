@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import lake, ops, staging
-from pipelines.contracts import EVENTS, OPS_LANDING_FILES, OPS_QUARANTINE, QUARANTINE
-from pipelines.errors import AuditFailed, NightmarketError
+from pipelines.audit import verdicts
+from pipelines.contracts import EVENTS, LANDING_DATE, OPS_LANDING_FILES, OPS_QUARANTINE, QUARANTINE
+from pipelines.errors import NightmarketError
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
 from pipelines.settings import Batch, Settings
@@ -16,18 +17,22 @@ def publish_lake(settings: Settings, batch: Batch, attempt: Attempt) -> dict[str
     """One Delta commit per table. Refuses what no audit passed; committing again changes nothing."""
     with guard(settings, attempt):
         folder, manifest = staging.current(settings, batch)
-        for stage in ("landing", "events"):
-            if not staging.verdict(folder, stage)["success"]:
-                raise AuditFailed(f"{batch.key}: audit {stage} failed; nothing goes to the lake")
+        done = staging.committed(folder)
+        if done is not None:
+            return done
+        for stage in verdicts.STAGED:
+            verdicts.require(settings, stage, batch, manifest["attempt"])
         commits = {name: _commit(settings, folder, name, entry, attempt) for name, entry in _tables(manifest).items()}
         fault_point("publish_lake.committed")
         _keep_books(settings, batch, manifest)
-    return {
-        "rows": sum(entry["rows"] for entry in manifest["entities"].values()),
-        "lake_version": lake.version(settings),
-        "files_added": sum(c["added"] for c in commits.values()),
-        "files_removed": sum(c["removed"] for c in commits.values()),
-    }
+        result = {
+            "rows": sum(entry["rows"] for entry in manifest["entities"].values()),
+            "lake_version": lake.version(settings),
+            "files_added": sum(c["added"] for c in commits.values()),
+            "files_removed": sum(c["removed"] for c in commits.values()),
+        }
+        staging.sweep(folder, manifest, result)
+    return result
 
 
 def _tables(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -36,7 +41,9 @@ def _tables(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
         name: {"dates": entry["dates"], "base": manifest["base"].get(name, {})}
         for name, entry in manifest["entities"].items()
     }
-    return {QUARANTINE: quarantine, **entities}
+    # Events last: what they refer to is there when they appear.
+    events = {EVENTS.name: entities.pop(EVENTS.name)} if EVENTS.name in entities else {}
+    return {QUARANTINE: quarantine, **entities, **events}
 
 
 def _commit(settings: Settings, folder: Path, name: str, entry: dict[str, Any], attempt: Attempt) -> dict[str, int]:
@@ -68,4 +75,5 @@ def _keep_books(settings: Settings, batch: Batch, manifest: dict[str, Any]) -> N
     ops.record(settings, OPS_LANDING_FILES, [{k: v for k, v in f.items() if k in columns} for f in files], batch.key)
     # Deliveries of other nights whose duplicates this batch uncovered: only their two counts move.
     ops.record(settings, OPS_LANDING_FILES, list(recounted.values()), f"{batch.key}-others")
-    ops.record(settings, OPS_QUARANTINE, manifest["quarantine"], batch.key)
+    replaced = [{LANDING_DATE: day} for day in manifest["quarantine_dates"]]
+    ops.record(settings, OPS_QUARANTINE, manifest["quarantine"], batch.key, replace=replaced)

@@ -1,7 +1,8 @@
 """Where an attempt at preprocessing leaves its files, and which attempt is the current one.
 
-staging/<batch>/<attempt>/<entity>/<partition>=YYYY-MM-DD/*.parquet, quarantine/…, manifest.json, audit-*.json
-staging/<batch>/current.json -> the attempt whose manifest is complete
+staging/<batch>/<attempt>/<entity>/<partition>=YYYY-MM-DD/*.parquet and quarantine/…: the rows
+                         manifest.json, audit-<stage>.json, committed.json: what is known of them
+staging/<batch>/current.json: the attempt whose manifest is complete
 """
 
 import json
@@ -9,7 +10,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from pipelines.contracts import QUARANTINE
 from pipelines.errors import NightmarketError
+from pipelines.files import write_atomic
 from pipelines.settings import Batch, Settings
 
 
@@ -23,17 +26,14 @@ def current(settings: Settings, batch: Batch) -> tuple[Path, dict[str, Any]]:
         raise NightmarketError(f"{batch.key} is not preprocessed; run `nightmarket preprocess` first") from error
 
 
-def verdict(folder: Path, stage: str) -> dict[str, Any]:
-    """The audit's verdict on this attempt; missing means that the audit has not run."""
-    path = folder / f"audit-{stage}.json"
-    if not path.exists():
-        raise NightmarketError(f"{folder.parent.name}: audit {stage} has not run; run `nightmarket audit {stage}`")
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
+def committed(folder: Path) -> dict[str, Any] | None:
+    """What `publish-lake` returned when it committed this attempt; None before."""
+    path = folder / "committed.json"
+    return json.loads(path.read_text()) if path.exists() else None
 
 
-def sweep(settings: Settings, batch: Batch) -> None:
-    """Drop a batch's staged files once they are committed; the pointer, manifest and verdicts stay."""
-    folder, manifest = current(settings, batch)
-    for name in (*manifest["entities"], "quarantine"):
+def sweep(folder: Path, manifest: dict[str, Any], result: dict[str, Any]) -> None:
+    """Note that the attempt is in the lake, then drop its files: the lake has its own links to them."""
+    write_atomic(folder / "committed.json", json.dumps(result).encode())
+    for name in (*manifest["entities"], QUARANTINE):
         shutil.rmtree(folder / name, ignore_errors=True)

@@ -4,20 +4,25 @@ Each step is a function of (settings, batch, attempt) that returns counts; `run_
 it, says one line, and leaves a row in `ops.runs` whether it worked or not.
 """
 
+import contextlib
 import errno
+import json
 import time
+import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
 import duckdb
 
-from pipelines import ops
-from pipelines.contracts import OPS_NIGHTS, OPS_RUNS
-from pipelines.errors import NightmarketError
+from pipelines import ops, staging
+from pipelines.audit import verdicts
+from pipelines.contracts import OPS_NIGHTS, OPS_RUNS, SCORES_RECOMMENDATIONS
+from pipelines.errors import NightmarketError, Superseded
 from pipelines.fence import Attempt, guard, take
-from pipelines.settings import Batch, Settings
+from pipelines.files import write_atomic
+from pipelines.settings import Batch, Settings, night
 from pipelines.warehouse import open_warehouse, upsert
 
 Report = Callable[[str], None]
@@ -33,19 +38,17 @@ class Step:
     scope: str = ""
 
 
-@dataclass
-class Options:
-    """What a person may add to a night by hand."""
-
-    accept_quarantine: str | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
-
-
 def _preprocess(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
+    from pipelines import landing
     from pipelines.preprocess.job import preprocess
 
+    landing.check_reach(settings, batch)
     manifest = preprocess(settings, batch, attempt)
-    return {"rows": sum(e["rows"] for e in manifest["entities"].values()), "seconds_by_phase": manifest["seconds"]}
+    return {
+        "rows": sum(e["rows"] for e in manifest["entities"].values()),
+        "seconds_by_phase": manifest["seconds"],
+        "missing_days": manifest["freshness"],  # of a stretch of history; a night would have stopped
+    }
 
 
 def _publish_lake(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
@@ -63,20 +66,26 @@ def _load(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
 def _features(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
     from pipelines import features
 
-    return features.build(settings, newest_night(settings, batch), "features")
+    verdicts.forget(settings, "features", batch)
+    return features.build(settings, newest_night(settings, batch), "features", attempt)
 
 
 def _score(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
     from pipelines.scoring import score
 
+    verdicts.forget(settings, "scores", batch)
     return score(settings, batch.last, attempt)
 
 
 def _publish(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
-    """Marts for the newest night, then one swap of the BI file."""
+    """Marts for the newest night, then one swap of the BI file; refused unless every audit behind it passed."""
     from pipelines import bi, features, landing
 
     newest = newest_night(settings, batch)
+    _require_audits(settings, batch)
+    stands = features.built_as_of(settings)
+    if stands != newest:
+        raise NightmarketError(f"features stand as of {stands}, not of {newest}; run `nightmarket features` first")
     row = {
         "night": batch.last,
         "is_closed": batch.last in landing.closed_days(settings, batch),
@@ -84,10 +93,24 @@ def _publish(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
     }
     with guard(settings, attempt), ops.writing(settings) as connection:
         upsert(connection, OPS_NIGHTS, [row])
-    built = features.build(settings, newest, "marts")
+    built = features.build(settings, newest, "marts", attempt)
     private, rows = bi.build(settings, newest, attempt)
     bi.swap(settings, private, newest, attempt)
     return {"rows": sum(rows.values()), "marts": rows, "night": str(newest), "dbt_seconds": built["seconds"]}
+
+
+def _require_audits(settings: Settings, batch: Batch) -> None:
+    """This batch's features, and the scores of every night that the marts will show."""
+    staging.current(settings, batch)
+    verdicts.require(settings, "features", batch)
+    with open_warehouse(settings) as connection:
+        scored = connection.execute(
+            f"select distinct scored_for from {SCORES_RECOMMENDATIONS.name}"
+            f" where scored_for in (select night from {OPS_NIGHTS.name}) order by 1"
+        ).fetchall()
+    own = [batch.last] if batch.is_night else []
+    for day in sorted({row[0] for row in scored} | set(own)):
+        verdicts.require(settings, "scores", night(day))
 
 
 STEPS: dict[str, Step] = {
@@ -131,8 +154,13 @@ def run_step(settings: Settings, step: Step, batch: Batch, report: Report) -> Re
         attempt = take(settings, step.name, step.scope or batch.key)
         row["attempt"] = attempt.id
         result = step.run(settings, batch, attempt)
+    except Superseded as error:  # the record of this step belongs to the attempt that took over
+        report(f"{batch.key}  {step.name:<15} STOPPED: {error}")
+        raise
     except Exception as error:
         reason = one_line(error)
+        if not isinstance(error, NightmarketError):
+            reason += keep_traceback(settings, error)
         _record_run(settings, row, "failed", clock, error=reason)
         report(f"{batch.key}  {step.name:<15} FAILED after {time.monotonic() - clock:.1f} s: {reason}")
         if isinstance(error, NightmarketError):
@@ -141,15 +169,9 @@ def run_step(settings: Settings, step: Step, batch: Batch, report: Report) -> Re
     seconds = round(time.monotonic() - clock, 2)
     detail = {k: v for k, v in result.items() if k != "rows"}
     rows, version = int(result.get("rows") or 0), result.get("lake_version")
-    _record_run(settings, row, "done", clock, rows=rows, detail=_json(detail), lake_version=version)
+    _record_run(settings, row, "done", clock, rows=rows, detail=json.dumps(detail, default=str), lake_version=version)
     report(f"{batch.key}  {step.name:<15} {rows:>12,} rows {seconds:>8.1f} s")
     return {**result, "step": step.name, "seconds": seconds}
-
-
-def _json(value: Any) -> str:
-    import json
-
-    return json.dumps(value, default=str)
 
 
 def _record_run(settings: Settings, row: dict[str, Any], status: str, clock: float, **more: Any) -> None:
@@ -164,11 +186,20 @@ def _record_run(settings: Settings, row: dict[str, Any], status: str, clock: flo
             raise
 
 
+def keep_traceback(settings: Settings, error: BaseException) -> str:
+    """Leave the traceback of a fault nobody foresaw in a file; returns where, for the end of the line."""
+    path = settings.run / "last-error.log"
+    with contextlib.suppress(OSError):
+        write_atomic(path, "".join(traceback.format_exception(error)).encode(), mode=0o600)
+        return f" (details: {path})"
+    return ""
+
+
 def one_line(error: BaseException) -> str:
     """The first useful line of any exception; a full disk is said in plain words wherever it surfaced."""
     text = " ".join(str(error).split()) or type(error).__name__
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    signs = ("no space left", "disk full", "file too large", "could not write", "os error 28", "os error 27")
+    signs = ("no space left", "disk full", "disk is full", "disk i/o error", "file too large", "could not write")
     if full or any(sign in text.lower() for sign in signs):
         return f"the disk is full (or a file-size limit was hit): free some space and run the step again ({text[:200]})"
     return text[:500]

@@ -4,7 +4,6 @@ Great Expectations runs in an ephemeral context without network: pandas for the 
 Its import takes seconds and so does an engine, hence both are late and an empty stage needs neither.
 """
 
-import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines import ops, staging
+from pipelines.audit import verdicts
 from pipelines.contracts import EVENT_DATE, EVENTS, LANDING_DATE, OPS_AUDIT_RESULTS, OPS_OVERRIDES
 from pipelines.errors import AuditFailed, NightmarketError, UsageError
 from pipelines.faults import fault_point
-from pipelines.files import write_atomic
 from pipelines.settings import Batch, Settings
 from pipelines.warehouse import open_warehouse
 
@@ -44,10 +43,14 @@ def audit(settings: Settings, stage: str, batch: Batch, accept_quarantine: str |
     }
     if stage not in stages:
         raise UsageError(f"no audit stage {stage!r}; choose from {', '.join(stages)}")
+    if stage in verdicts.STAGED and staging.committed(staging.current(settings, batch)[0]) is not None:
+        return verdicts.read(settings, stage, batch)  # its files are in the lake now, and this let them in
+    verdict_path = verdicts.path_of(settings, stage, batch)  # of the attempt that is current now, not of a later one
     results, attempt = stages[stage]()
     now = datetime.now(UTC)
     rows = [{"night": batch.key, "suite": stage, "attempt": attempt, "audited_at": now, **r} for r in results]
-    ops.record(settings, OPS_AUDIT_RESULTS, rows, f"audit-{stage}-{batch.key}")
+    replaced = [{"night": batch.key, "suite": stage}]
+    ops.record(settings, OPS_AUDIT_RESULTS, rows, f"audit-{stage}-{batch.key}", replace=replaced)
     failed = [r for r in results if not r["success"] and r["severity"] == "critical"]
     verdict = {
         "attempt": attempt,
@@ -56,7 +59,7 @@ def audit(settings: Settings, stage: str, batch: Batch, accept_quarantine: str |
         "warnings": [r["expectation"] for r in results if not r["success"] and r["severity"] == "warning"],
         "results": len(results),
     }
-    write_atomic(_verdict_path(settings, stage, batch), json.dumps(verdict, indent=1).encode())
+    verdicts.keep(verdict_path, verdict)
     fault_point("audit.recorded")
     if failed:
         first = failed[0]
@@ -70,12 +73,6 @@ def audit(settings: Settings, stage: str, batch: Batch, accept_quarantine: str |
 
 def docs_folder(settings: Settings, stage: str, batch: Batch) -> Path:
     return settings.reports / "audit" / batch.key / stage
-
-
-def _verdict_path(settings: Settings, stage: str, batch: Batch) -> Path:
-    if stage in ("landing", "events"):
-        return staging.current(settings, batch)[0] / f"audit-{stage}.json"
-    return settings.run / "audits" / f"{batch.key}-{stage}.json"
 
 
 # ---- stages ----------------------------------------------------------------------------------------------------
@@ -159,7 +156,8 @@ def _scores(settings: Settings, batch: Batch) -> tuple[Results, None]:
 
     queries: dict[str, tuple[str, list[Any]]] = {}
     for table, owner in suites.LIST_OF.items():
-        known = "select item_id from raw.products union select item_id from raw.events"
+        # `x in (…)` is null, and so never false, where the list holds a null: charges have no item.
+        known = "select item_id from raw.products union select item_id from raw.events where item_id is not null"
         queries[table] = (
             f"select *, row_number() over (partition by {owner} order by rank) as {suites.RANK_EXPECTED},"
             f" {suites.ITEM_OF[table]} in ({known}) as {suites.IS_KNOWN} from {table} where scored_for = ?",

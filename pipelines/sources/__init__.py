@@ -1,6 +1,6 @@
 """Sources: each module here that defines `SOURCE` turns one origin into landing files. Adding one touches no other.
 
-A source yields `Delivery`s; `pipelines.landing` writes them. Nothing heavy is imported before a source has to land.
+A source yields `Delivery`s; `pipelines.land` writes them. Nothing heavy is imported before a source has to land.
 """
 
 import importlib

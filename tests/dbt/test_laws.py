@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pipelines.features import build
+from pipelines.fence import take
 from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse, transaction
 from tests.dbt.warehouse_rows import DAY, clear, event, hashes, load, product
@@ -41,7 +42,7 @@ PRODUCTS = [product(DAY[n], item, title=f"{item}{n // 2}") for n in range(6) for
 def in_one_pass(new_home: Callable[[], Settings]) -> dict[str, str]:
     settings = new_home()
     load(settings, EVENTS, PRODUCTS)
-    build(settings, LAST, "features")
+    build(settings, LAST, "features", take(settings, "features", "warehouse"))
     return hashes(settings)
 
 
@@ -52,7 +53,7 @@ def test_days_in_any_order_end_equal_to_one_pass(new_home: Callable[[], Settings
     assert days != sorted(days)
     for some in (days[:2], days[2:]):
         load(settings, [row for row in EVENTS if row["event_date"] in some], PRODUCTS)
-        build(settings, LAST, "features")
+        build(settings, LAST, "features", take(settings, "features", "warehouse"))
     assert hashes(settings) == in_one_pass
     assert len(in_one_pass) > 10
 
@@ -63,7 +64,7 @@ def test_what_comes_later_changes_no_byte(new_home: Callable[[], Settings], in_o
     assert len(known) < len(EVENTS)
     later = [event(DAY[9], "purchase", user_id="u", session_id="s", item_id="a", quantity=1, unit_price=1)]
     load(settings, known + later, [*PRODUCTS, product(DAY[9], "a", title="later")])
-    build(settings, LAST, "features")
+    build(settings, LAST, "features", take(settings, "features", "warehouse"))
     features = {name for name in in_one_pass if name.startswith("features.")}
     assert {n: h for n, h in hashes(settings).items() if n in features} == {n: in_one_pass[n] for n in features}
 
@@ -72,16 +73,16 @@ def test_a_late_row_and_a_day_that_became_empty_end_equal_to_a_full_build(new_ho
     late = event(DAY[1], "purchase", DAY[4], user_id="u", session_id="late", item_id="a", quantity=2, unit_price=3)
     settings = new_home()
     load(settings, EVENTS, PRODUCTS)
-    build(settings, LAST, "features")
+    build(settings, LAST, "features", take(settings, "features", "warehouse"))
     before = hashes(settings)
     load(settings, [*(row for row in EVENTS if row["event_date"] == DAY[1]), late])
     with open_warehouse(settings) as connection, transaction(connection):
         clear(connection, DAY[2])
-    build(settings, LAST, "features")
+    build(settings, LAST, "features", take(settings, "features", "warehouse"))
     night_by_night = hashes(settings)
 
     settings = new_home()
     load(settings, [*(row for row in EVENTS if row["event_date"] != DAY[2]), late], PRODUCTS)
-    build(settings, LAST, "features")
+    build(settings, LAST, "features", take(settings, "features", "warehouse"))
     assert hashes(settings) == night_by_night
     assert all(before[name] != found for name, found in night_by_night.items() if name.endswith("_day"))

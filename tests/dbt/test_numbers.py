@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from pipelines.features import PROJECT, build
+from pipelines.fence import take
 from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse, transaction
 from tests.dbt.warehouse_rows import DAY, event, load, product, query
@@ -52,9 +53,9 @@ def shop(new_home: Callable[[], Settings]) -> Settings:
         connection.execute("insert into ops.audit_results (night, suite, expectation, success) values"
                            " ('2024-01-08..2024-01-10', 'events', 'event_id is unique', true)")  # fmt: skip
         connection.execute("insert into ops.runs (night, step, status) values ('2024-01-10', 'load', 'done')")
-    built = build(settings, D, "features")
+    built = build(settings, D, "features", take(settings, "features", "warehouse"))
     assert (built["pending_days"], built["models"] > 10, built["tests"] > 20) == (3, True, True)
-    build(settings, D, "marts")
+    build(settings, D, "marts", take(settings, "marts", "warehouse"))
     return settings
 
 

@@ -17,7 +17,7 @@ from pipelines.tablehash import lake_hashes, warehouse_hashes
 from tests.e2e import shop
 
 HISTORY_UNTIL = shop.DAYS[5]
-NIGHTS = shop.DAYS[6:9]
+NIGHTS = shop.DAYS[6:8]
 
 
 def quiet(line: str) -> None:
@@ -71,7 +71,7 @@ def after_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def clean(after_history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same, three undisturbed nights later: what every other way of getting there must equal."""
+    """The same, two undisturbed nights later: what every other way of getting there must equal."""
     home = tmp_path_factory.mktemp("clean") / "home"
     shutil.copytree(after_history, home)
     nights(home)

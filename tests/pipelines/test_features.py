@@ -11,6 +11,7 @@ import pytest
 
 from pipelines.errors import AuditFailed, NightmarketError
 from pipelines.features import PROJECT, build
+from pipelines.fence import take
 from pipelines.settings import Settings
 from tests.dbt.conftest import new_home  # noqa: F401  a fixture
 from tests.dbt.warehouse_rows import DAY, event, load, query
@@ -26,7 +27,7 @@ def home(new_home: Callable[[], Settings]) -> Settings:  # noqa: F811
 def test_a_failed_data_test_is_a_failed_audit_and_the_day_stays_pending(home: Settings) -> None:
     load(home, [SALE, SALE])
     with pytest.raises(AuditFailed) as caught:
-        build(home, DAY[0], "features")
+        build(home, DAY[0], "features", take(home, "features", "warehouse"))
     message = str(caught.value)
     assert "is_primary_key_raw_events" in message or "is_primary_key" in message
     assert "2024-01-01" in message
@@ -39,7 +40,8 @@ def test_a_killed_build_runs_again_and_then_nothing_is_pending(home: Settings) -
     load(home, [SALE])
     program = (
         "import sys; from datetime import date; from pathlib import Path; from pipelines.features import build;"
-        "from pipelines.settings import Settings; build(Settings(home=Path(sys.argv[1])), date(2024, 1, 1), 'features')"
+        "from pipelines.settings import Settings; from pipelines.fence import take; home = Settings(home=Path(sys.argv[1]));"
+        "build(home, date(2024, 1, 1), 'features', take(home, 'features', 'warehouse'))"
     )
     killed = subprocess.run(
         [sys.executable, "-c", program, str(home.home)],
@@ -48,7 +50,7 @@ def test_a_killed_build_runs_again_and_then_nothing_is_pending(home: Settings) -
     )
     assert killed.returncode == -9
     assert query(home, "select event_date from ops.pending_days") == [(DAY[0],)]
-    assert build(home, DAY[0], "features")["pending_days"] == 1
+    assert build(home, DAY[0], "features", take(home, "features", "warehouse"))["pending_days"] == 1
     assert query(home, "select event_date from ops.pending_days") == []
     assert query(home, "select user_id, orders_28d from features.user_features") == [("u", 1)]
 
@@ -61,7 +63,7 @@ def test_a_warehouse_held_by_another_process_is_said_in_one_line(home: Settings)
     try:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
         with pytest.raises(NightmarketError, match="open in another process") as caught:
-            build(home, DAY[0], "features")
+            build(home, DAY[0], "features", take(home, "features", "warehouse"))
         assert "\n" not in str(caught.value)
     finally:
         holder.kill()
@@ -73,7 +75,7 @@ def test_a_model_that_cannot_be_built_is_named(home: Settings) -> None:
         connection.execute("alter table intermediate.int_shop_day drop column revenue")
         connection.execute("insert into ops.pending_days values (date '2024-01-01')")
     with pytest.raises(NightmarketError, match="model int_shop_day") as caught:
-        build(home, DAY[0], "features")
+        build(home, DAY[0], "features", take(home, "features", "warehouse"))
     assert not isinstance(caught.value, AuditFailed)
     assert "\n" not in str(caught.value)
     with duckdb.connect(str(home.warehouse)) as connection:
@@ -82,7 +84,7 @@ def test_a_model_that_cannot_be_built_is_named(home: Settings) -> None:
 
 def test_the_units_of_every_model(home: Settings) -> None:
     """dbt's own unit tests; they need the tables, so they come after a build."""
-    build(home, DAY[0], "features")
+    build(home, DAY[0], "features", take(home, "features", "warehouse"))
     done = subprocess.run(
         [str(Path(sys.executable).with_name("dbt")), "--quiet", "--no-use-colors", "test", "--select", "test_type:unit",
          "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(home.home / "dbt/target"),

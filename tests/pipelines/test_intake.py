@@ -351,6 +351,7 @@ def test_many_small_files_share_a_part_and_keep_their_own_counts(settings: Setti
 
 
 def test_a_batch_without_files_frames_nothing(settings: Settings) -> None:
+    (settings.landing / settings.shop).mkdir(parents=True)
     result, rows = framed(settings)
     assert (result.files, result.lines, result.columns, rows) == ([], [], [], [])
 

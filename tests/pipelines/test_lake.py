@@ -44,45 +44,58 @@ def settings(tmp_path: Path) -> Settings:
 
 def test_a_commit_replaces_its_partition_and_leaves_the_others(settings: Settings, tmp_path: Path) -> None:
     first = take(settings, "publish-lake", "a")
-    staged = stage(stage(tmp_path / "s1", D1, [event("a", D1)]), D2, [event("b", D2)])
+    staged = stage(stage(tmp_path / "s1" / "events", D1, [event("a", D1)]), D2, [event("b", D2)])
     lake.commit(settings, "events", staged, [D1, D2], {}, first)
 
     second = take(settings, "publish-lake", "b")
     base = {str(k): v for k, v in lake.digests(settings, "events").items()}
-    lake.commit(settings, "events", stage(tmp_path / "s2", D1, [event("c", D1)]), [D1], base, second)
+    lake.commit(settings, "events", stage(tmp_path / "s2" / "events", D1, [event("c", D1)]), [D1], base, second)
 
     assert committed_ids(settings) == ["b", "c"]
 
 
 def test_an_empty_rerun_removes_the_rows_it_had(settings: Settings, tmp_path: Path) -> None:
-    lake.commit(settings, "events", stage(tmp_path / "s1", D1, [event("a", D1)]), [D1], {}, take(settings, "p", "a"))
+    lake.commit(
+        settings, "events", stage(tmp_path / "s1" / "events", D1, [event("a", D1)]), [D1], {}, take(settings, "p", "a")
+    )
     base = {str(k): v for k, v in lake.digests(settings, "events").items()}
-    lake.commit(settings, "events", tmp_path / "nothing", [D1], base, take(settings, "p", "a"))
+    lake.commit(settings, "events", tmp_path / "nothing" / "events", [D1], base, take(settings, "p", "a"))
     assert committed_ids(settings) == []
 
 
 def test_the_same_commit_twice_makes_one_version(settings: Settings, tmp_path: Path) -> None:
-    attempt = take(settings, "p", "a")
-    staged = stage(tmp_path / "s1", D1, [event("a", D1)])
-    once = lake.commit(settings, "events", staged, [D1], {}, attempt)
-    again = lake.commit(settings, "events", staged, [D1], {}, attempt)
+    """As when publish-lake is killed after its commit and run again, with a newer token."""
+    staged = stage(tmp_path / "s1" / "events", D1, [event("a", D1)])
+    once = lake.commit(settings, "events", staged, [D1], {}, take(settings, "p", "a"))
+    again = lake.commit(settings, "events", staged, [D1], {}, take(settings, "p", "a"))
     assert (once["added"], again["added"]) == (1, 0)
     assert once["version"] == again["version"]
 
 
 def test_a_partition_that_moved_since_preprocess_is_not_overwritten(settings: Settings, tmp_path: Path) -> None:
-    lake.commit(settings, "events", stage(tmp_path / "s1", D1, [event("a", D1)]), [D1], {}, take(settings, "p", "a"))
+    lake.commit(
+        settings, "events", stage(tmp_path / "s1" / "events", D1, [event("a", D1)]), [D1], {}, take(settings, "p", "a")
+    )
     stale = take(settings, "p", "b")
     with pytest.raises(NightmarketError, match=r"changed at 2024-05-01 .* run preprocess again"):
-        lake.commit(settings, "events", stage(tmp_path / "s2", D1, [event("b", D1)]), [D1], {}, stale)
+        lake.commit(settings, "events", stage(tmp_path / "s2" / "events", D1, [event("b", D1)]), [D1], {}, stale)
     assert committed_ids(settings) == ["a"]
 
 
 def test_an_old_version_stays_readable(settings: Settings, tmp_path: Path) -> None:
-    lake.commit(settings, "events", stage(tmp_path / "s1", D1, [event("a", D1)]), [D1], {}, take(settings, "p", "a"))
+    lake.commit(
+        settings, "events", stage(tmp_path / "s1" / "events", D1, [event("a", D1)]), [D1], {}, take(settings, "p", "a")
+    )
     old = lake.version(settings)
     base = {str(k): v for k, v in lake.digests(settings, "events").items()}
-    lake.commit(settings, "events", stage(tmp_path / "s2", D1, [event("b", D1)]), [D1], base, take(settings, "p", "a"))
+    lake.commit(
+        settings,
+        "events",
+        stage(tmp_path / "s2" / "events", D1, [event("b", D1)]),
+        [D1],
+        base,
+        take(settings, "p", "a"),
+    )
     found = lake.table(settings, "events")
     assert found is not None
     found.load_as_version(old)
@@ -91,7 +104,7 @@ def test_an_old_version_stays_readable(settings: Settings, tmp_path: Path) -> No
 
 def test_partitions_touched_by_a_delivery_and_rows_of_the_others(settings: Settings, tmp_path: Path) -> None:
     rows = [event("a", D1), event("late", D1, landed=D2)]
-    staged = stage(stage(tmp_path / "s", D1, rows), D2, [event("b", D2)])
+    staged = stage(stage(tmp_path / "s" / "events", D1, rows), D2, [event("b", D2)])
     lake.commit(settings, "events", staged, [D1, D2], {}, take(settings, "p", "a"))
 
     assert lake.dates_of_landing(settings, "events", night(D2)) == {D1, D2}
@@ -101,14 +114,14 @@ def test_partitions_touched_by_a_delivery_and_rows_of_the_others(settings: Setti
 
 def test_recount_gives_totals_per_file(settings: Settings, tmp_path: Path) -> None:
     rows = [event("a", D1), event("a", D1, landed=D2, duplicate=True), event("late", D1, landed=D2, line=2)]
-    staged = stage(stage(tmp_path / "s", D1, rows), D2, [event("b", D2, line=3)])
+    staged = stage(stage(tmp_path / "s" / "events", D1, rows), D2, [event("b", D2, line=3)])
     lake.commit(settings, "events", staged, [D1, D2], {}, take(settings, "p", "a"))
     counts = {r["file"]: (r["rows_published"], r["rows_deduplicated"]) for r in lake.recount(settings, [D2])}
     assert counts == {"2024-05-02.jsonl": (2, 1)}
 
 
 def test_interactions_know_nothing_that_was_delivered_later(settings: Settings, tmp_path: Path) -> None:
-    staged = stage(tmp_path / "s", D1, [event("a", D1), event("late", D1, landed=D2)])
+    staged = stage(tmp_path / "s" / "events", D1, [event("a", D1), event("late", D1, landed=D2)])
     lake.commit(settings, "events", staged, [D1], {}, take(settings, "p", "a"))
     assert lake.interactions(settings, D1).num_rows == 1
     assert lake.interactions(settings, D2).num_rows == 2

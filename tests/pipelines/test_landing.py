@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import landing, sources
+from pipelines import land, landing, sources
 from pipelines.contracts import EVENTS, LINE
 from pipelines.errors import NightmarketError, UsageError
 from pipelines.settings import Batch, Settings, night
@@ -37,8 +37,8 @@ def origin(tmp_path: Path) -> Path:
     return folder
 
 
-def land(settings: Settings, origin: Path, first: dt.date | None = None, last: dt.date | None = None) -> dict:
-    return landing.land(settings, "uci_online_retail", origin, first, last)
+def land_days(settings: Settings, origin: Path, first: dt.date | None = None, last: dt.date | None = None) -> dict:
+    return land.land(settings, "uci_online_retail", origin, first, last)
 
 
 def tree(settings: Settings) -> dict[str, bytes]:
@@ -46,9 +46,9 @@ def tree(settings: Settings) -> dict[str, bytes]:
 
 
 def test_landing_twice_writes_nothing_new(settings: Settings, origin: Path) -> None:
-    first = land(settings, origin)
+    first = land_days(settings, origin)
     before = tree(settings)
-    second = land(settings, origin)
+    second = land_days(settings, origin)
     assert (first["files_written"], first["files_kept"]) == (9, 0)
     assert (second["files_written"], second["files_kept"]) == (0, 9)
     assert first["rows"] == second["rows"] == {"events": 3, "products": 3, "users": 3}
@@ -58,16 +58,16 @@ def test_landing_twice_writes_nothing_new(settings: Settings, origin: Path) -> N
 
 def test_two_homes_get_the_same_bytes(settings: Settings, origin: Path, tmp_path: Path) -> None:
     other = Settings(home=tmp_path / "other", shop="shop")
-    land(settings, origin)
-    land(other, origin)
+    land_days(settings, origin)
+    land_days(other, origin)
     assert tree(settings) == tree(other)
 
 
 def test_changed_content_is_a_redelivery_beside_the_old_file(settings: Settings, origin: Path) -> None:
-    land(settings, origin)
+    land_days(settings, origin)
     before = tree(settings)
     (origin / f"{SUNDAY}.csv").write_text(COLUMNS + invoice(SUNDAY, 101) + invoice(SUNDAY, 200))
-    land(settings, origin, SUNDAY, SUNDAY)
+    land_days(settings, origin, SUNDAY, SUNDAY)
     after = tree(settings)
     assert {name: after[name] for name in before} == before
     files = landing.landing_files(settings, night(SUNDAY), EVENTS.name)
@@ -80,29 +80,29 @@ def test_a_landing_file_has_contract_columns_as_text_and_its_digest_in_its_name(
 ) -> None:
     import hashlib
 
-    land(settings, origin, SUNDAY, SUNDAY)
+    land_days(settings, origin, SUNDAY, SUNDAY)
     (file,) = landing.landing_files(settings, night(SUNDAY), EVENTS.name)
     digest = hashlib.sha256(file.path.read_bytes()).hexdigest()[:12]
-    assert (file.name, file.landing_date) == (f"date={SUNDAY}/{SUNDAY}-{digest}.parquet", SUNDAY)
+    assert (file.name, file.landing_date) == (f"date={SUNDAY}/{SUNDAY}-000-{digest}.parquet", SUNDAY)
     schema = pq.read_schema(file.path)
     assert schema.names == [*EVENTS.names, LINE, "unreadable", "unreadable_reason"]
     assert {str(f.type) for f in schema if f.name != LINE} == {"string"} and schema.field(LINE).type == pa.int64()
 
 
 def test_the_range_is_kept(settings: Settings, origin: Path) -> None:
-    land(settings, origin, SUNDAY, dt.date(2026, 11, 2))
+    land_days(settings, origin, SUNDAY, dt.date(2026, 11, 2))
     assert landing.landed_dates(settings) == (SUNDAY, dt.date(2026, 11, 2))
 
 
 def test_a_closed_day_lands_empty_an_open_one_without_data_is_an_error(settings: Settings, origin: Path) -> None:
-    assert land(settings, origin, SATURDAY, SATURDAY)["files_written"] == 0
+    assert land_days(settings, origin, SATURDAY, SATURDAY)["files_written"] == 0
     with pytest.raises(NightmarketError, match="nothing between 2026-11-03 and 2026-11-03"):
-        land(settings, origin, dt.date(2026, 11, 3), dt.date(2026, 11, 3))
+        land_days(settings, origin, dt.date(2026, 11, 3), dt.date(2026, 11, 3))
 
 
 def test_freshness_names_open_days_only(settings: Settings, origin: Path) -> None:
     (origin / f"{SUNDAY}.csv").unlink()
-    land(settings, origin)
+    land_days(settings, origin)
     batch = Batch(dt.date(2026, 10, 30), dt.date(2026, 11, 2))
     assert landing.closed_days(settings, batch) == {SATURDAY}
     (message,) = landing.check_freshness(settings, batch)
@@ -112,16 +112,14 @@ def test_freshness_names_open_days_only(settings: Settings, origin: Path) -> Non
 def test_without_a_source_every_day_is_open(settings: Settings) -> None:
     (settings.landing / "shop").mkdir(parents=True)
     assert len(landing.check_freshness(settings, Batch(SATURDAY, SUNDAY))) == 2
-    assert landing.timezone_of(settings) == "UTC"
 
 
 def test_the_source_is_remembered_for_later_nights(settings: Settings, origin: Path) -> None:
-    land(settings, origin)
+    land_days(settings, origin)
     kept = json.loads((settings.landing / "shop" / "_source.json").read_text())
     assert kept == {"source": "uci_online_retail", "options": {}}  # no path: it may differ on another machine
-    assert landing.timezone_of(settings) == "Europe/London"
     with pytest.raises(UsageError, match="holds landing files of source uci_online_retail"):
-        landing.land(settings, "complete_journey", None, SATURDAY, SATURDAY)
+        land.land(settings, "complete_journey", None, SATURDAY, SATURDAY)
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"source": 1}', '{"source": "rees46"}'])
@@ -133,16 +131,26 @@ def test_a_broken_source_file_is_said_in_one_line(settings: Settings, text: str)
         landing.closed_days(settings, night(SUNDAY))
 
 
-def test_the_shop_is_the_setting_or_the_only_one_landed(tmp_path: Path) -> None:
+def test_a_home_is_one_shops(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     with pytest.raises(UsageError, match="nothing has landed"):
         landing.shop_of(settings)
     (settings.landing / "north").mkdir(parents=True)
     assert landing.shop_of(settings) == "north"
+    with pytest.raises(UsageError, match="is the home of shop north; land complete_journey in"):
+        land.land(settings, "complete_journey", None, SATURDAY, SATURDAY)
     (settings.landing / "south").mkdir()
-    with pytest.raises(UsageError, match="north, south"):
+    with pytest.raises(UsageError, match="north, south.*NIGHTMARKET_HOME of its own"):
         landing.shop_of(settings)
-    assert landing.shop_of(Settings(home=tmp_path, shop="south")) == "south"
+
+
+def test_a_day_beyond_everything_that_landed_is_refused(settings: Settings, origin: Path) -> None:
+    """A mistyped year would otherwise be the newest night for ever; a closed day just behind is none."""
+    land_days(settings, origin)
+    last = landing.landed_dates(settings)[1]
+    landing.check_reach(settings, night(last))
+    with pytest.raises(UsageError, match=f"nothing has landed after {last}"):
+        landing.check_reach(settings, Batch(last, dt.date(2030, 1, 1)))
 
 
 def test_hidden_files_are_none_and_odd_folders_are_an_error(settings: Settings) -> None:
@@ -168,7 +176,7 @@ def test_hidden_files_are_none_and_odd_folders_are_an_error(settings: Settings) 
 )
 def test_wrong_calls(settings: Settings, name: str, path: Path | None, first: dt.date | None, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        landing.land(settings, name, path, first, SUNDAY)
+        land.land(settings, name, path, first, SUNDAY)
 
 
 def _failing_source(error: OSError) -> Source:
@@ -187,9 +195,9 @@ def test_a_full_disk_is_one_line_and_leaves_no_partial_file(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     source = _failing_source(OSError(code, os.strerror(code), "disk"))
-    monkeypatch.setattr(landing, "get_source", lambda name: source)
+    monkeypatch.setattr(land, "get_source", lambda name: source)
     with pytest.raises(NightmarketError, match=os.strerror(code)) as caught:
-        landing.land(settings, "failing", None, None, None)
+        land.land(settings, "failing", None, None, None)
     assert "\n" not in str(caught.value)
     assert list(tree(settings)) == ["shop/_source.json"]
     assert list(settings.staging.iterdir()) == []
@@ -197,9 +205,9 @@ def test_a_full_disk_is_one_line_and_leaves_no_partial_file(
 
 def test_killed_before_the_rename_leaves_nothing_a_night_would_read(settings: Settings, origin: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from pipelines import landing; from pipelines.settings import Settings\n"
+        "import sys; from pathlib import Path; from pipelines import land; from pipelines.settings import Settings\n"
         "settings = Settings(home=Path(sys.argv[1]), shop='shop')\n"
-        "landing.land(settings, 'uci_online_retail', Path(sys.argv[2]), None, None)"
+        "land.land(settings, 'uci_online_retail', Path(sys.argv[2]), None, None)"
     )
     killed = subprocess.run(
         [sys.executable, "-c", code, str(settings.home), str(origin)],
@@ -211,7 +219,7 @@ def test_killed_before_the_rename_leaves_nothing_a_night_would_read(settings: Se
     assert len(landing.landing_files(settings, batch, "events")) == 1
     assert landing.landing_files(settings, batch, "products") == []
     assert len(list(settings.landing.rglob("*.tmp"))) == 1
-    assert land(settings, origin)["files_written"] == 8
+    assert land_days(settings, origin)["files_written"] == 8
     assert list(settings.landing.rglob("*.tmp")) == list(settings.staging.iterdir()) == []
     assert landing.check_freshness(settings, batch) == []
 

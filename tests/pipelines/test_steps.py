@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import NightmarketError
-from pipelines.fence import Attempt
+from pipelines import ops
+from pipelines.errors import NightmarketError, Superseded
+from pipelines.fence import Attempt, guard
 from pipelines.settings import Batch, Settings, night
 from pipelines.steps import Step, one_line, run_step
 from pipelines.warehouse import open_warehouse
@@ -34,8 +35,10 @@ def test_a_failure_is_in_ops_at_once_and_raised_as_one_line(tmp_path: Path) -> N
     settings = Settings(home=tmp_path)
     with pytest.raises(NightmarketError) as raised:
         run_step(settings, Step("load", fail), NIGHT, lambda line: None)
-    assert str(raised.value) == "2024-05-01 load: first line second line"
-    assert runs(settings) == [("load", "failed", None, "first line second line")]
+    said = f"first line second line (details: {settings.run / 'last-error.log'})"
+    assert str(raised.value) == f"2024-05-01 load: {said}"
+    assert runs(settings) == [("load", "failed", None, said)]
+    assert "raise ValueError" in (settings.run / "last-error.log").read_text()
 
 
 def test_each_try_gets_a_newer_token(tmp_path: Path) -> None:
@@ -53,7 +56,23 @@ def test_each_try_gets_a_newer_token(tmp_path: Path) -> None:
         OSError(errno.EFBIG, "File too large"),
         RuntimeError("IO Error: Could not write all bytes"),
         RuntimeError("Parquet error: External: File too large (os error 27)"),
+        RuntimeError("database or disk is full"),
     ],
 )
 def test_a_full_disk_is_said_in_plain_words_wherever_it_surfaced(error: Exception) -> None:
     assert one_line(error).startswith("the disk is full")
+
+
+def test_an_attempt_that_was_overtaken_leaves_the_record_to_its_successor(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+
+    def overtaken(settings: Settings, batch: Batch, attempt: Attempt) -> dict:
+        run_step(settings, Step("load", lambda s, b, a: {"rows": 7}), NIGHT, lambda line: None)
+        with guard(settings, attempt):
+            pytest.fail("it was let in")
+        return {}
+
+    with pytest.raises(Superseded):
+        run_step(settings, Step("load", overtaken), NIGHT, lambda line: None)
+    ops.flush(settings)
+    assert runs(settings) == [("load", "done", 7, None)]

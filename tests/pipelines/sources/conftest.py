@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import landing
+from pipelines import land, landing
 from pipelines.settings import Batch, Settings
 
 Read = Callable[..., list[dict]]
@@ -17,7 +17,7 @@ def landed(settings: Settings) -> Read:
     """landed(source, path, entity) -> all rows of the entity, each with its landing date as `day`."""
 
     def read(source: str, path: Path | None, entity: str = "events") -> list[dict]:
-        landing.land(settings, source, path, None, None)
+        land.land(settings, source, path, None, None)
         batch = Batch(*landing.landed_dates(settings))
         return [
             {**row, "day": str(file.landing_date)}

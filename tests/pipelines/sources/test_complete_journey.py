@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import landing
+from pipelines import land, landing
 from pipelines.settings import Batch, Settings
 from pipelines.sources import complete_journey
 
@@ -23,7 +23,7 @@ def table(name: str) -> list[dict]:
 @pytest.fixture(scope="module")
 def two_days(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[dict]]:
     settings = Settings(home=tmp_path_factory.mktemp("journey"), shop="grocer")
-    landing.land(settings, "complete_journey", None, FIRST, SECOND)
+    land.land(settings, "complete_journey", None, FIRST, SECOND)
 
     def rows(entity: str) -> list[dict]:
         files = landing.landing_files(settings, Batch(FIRST, SECOND), entity)

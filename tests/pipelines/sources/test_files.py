@@ -161,11 +161,10 @@ def test_attributes_become_a_map(landed: Callable, settings: Settings, tmp_path:
     assert json.loads(user["attributes"]) == {"country": "France", "it's": "x"}
 
 
-def test_time_zone_and_closed_days_are_remembered(landed: Callable, write: Callable, settings: Settings) -> None:
+def test_closed_days_are_remembered(landed: Callable, write: Callable, settings: Settings) -> None:
     landed("files", write(f"{DAY}.csv", CSV.encode()))
     week = Batch(dt.date(2026, 10, 26), dt.date(2026, 11, 1))
     assert landing.closed_days(settings, week) == {dt.date(2026, 11, 1)}
-    assert landing.timezone_of(settings) == "Europe/Berlin"
 
 
 EVENTS = MAPPING["entities"]["events"]
