@@ -48,7 +48,7 @@ def clear(connection: Any, day: date) -> None:
     """Take a day's events away and mark it pending, as the loader does before it inserts."""
     connection.execute("delete from raw.events where event_date = ?", [day])
     connection.execute(f"delete from {OPS_PENDING_DAYS.name} where {EVENT_DATE} = ?", [day])
-    connection.execute(f"insert into {OPS_PENDING_DAYS.name} values (?)", [day])
+    connection.execute(f"insert into {OPS_PENDING_DAYS.name} ({EVENT_DATE}) values (?)", [day])
 
 
 def rows(table: Table, given: list[dict[str, Any]]) -> pa.Table:
