@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -18,9 +19,13 @@ EVERY_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Ran:
-    """`peak_mib`: largest sum, over the process and its children, of PSS (pages shared between them count once)."""
+    """`peak_mib`: largest sum, over the process and its children, of PSS (pages shared between them count once).
+
+    `cpu_seconds` says what the work costs where other processes share the cores and `seconds` says little.
+    """
 
     seconds: float
+    cpu_seconds: float
     peak_mib: int
     result: dict[str, Any]
 
@@ -30,7 +35,7 @@ def nightmarket(home: Path, *arguments: str, **settings: str) -> Ran:
     environment = {**os.environ, "NIGHTMARKET_HOME": str(home), "PYTHONPATH": str(ROOT)}
     environment |= {f"NIGHTMARKET_{name.upper()}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "pipelines.cli", *arguments]
-    started = time.monotonic()
+    started, busy = time.monotonic(), _children_cpu()
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     watch = _Watch(process.pid)
     watch.start()
@@ -40,7 +45,12 @@ def nightmarket(home: Path, *arguments: str, **settings: str) -> Ran:
     if process.returncode != 0:
         raise SystemExit(f"nightmarket {' '.join(arguments)} ended with {process.returncode}: {said[-2000:]}")
     seconds = round(time.monotonic() - started, 1)
-    return Ran(seconds, watch.peak >> 20, json.loads(said.strip().splitlines()[-1]))
+    return Ran(seconds, round(_children_cpu() - busy, 1), watch.peak >> 20, json.loads(said.strip().splitlines()[-1]))
+
+
+def _children_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class _Watch(threading.Thread):

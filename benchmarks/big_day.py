@@ -151,6 +151,7 @@ def _summary(home: Path, given: argparse.Namespace, made: dict[str, int], steps:
         "staged_files": len(list((staged / EVENTS.name).glob("*/*.parquet"))),
         **rows,
         "seconds": {name: step.seconds for name, step in steps.items()},
+        "cpu_seconds": {name: step.cpu_seconds for name, step in steps.items()},
         "seconds_by_phase": steps["preprocess"].result["seconds_by_phase"],
         "seconds_total": round(sum(step.seconds for step in steps.values()), 1),
         "peak_mib": {name: step.peak_mib for name, step in steps.items()},
