@@ -12,6 +12,7 @@ from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.row_conditions import Column
 
 from pipelines.contracts import (
+    EARLY_DAYS,
     EVENT_DATE,
     EVENT_TYPES,
     EVENTS,
@@ -112,9 +113,9 @@ def events(settings: Settings, delivered: int) -> list[Expectation]:
         ),
         _named(
             gxe.ExpectColumnValuesToBeBetween,
-            "events.event_date is at most late_days before and never after the landing date",
+            "events.event_date is at most late_days before and one day after the landing date",
             column=DAYS_LATE,
-            min_value=0,
+            min_value=-EARLY_DAYS,
             max_value=settings.late_days,
         ),
         _named(gxe.ExpectColumnValuesToBeBetween, "events.quantity is positive", column="quantity", min_value=1),

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from pipelines.contracts import (
     CAMPAIGNS,
+    EARLY_DAYS,
     EVENT_DATE,
     EVENT_TYPES,
     EVENTS,
@@ -25,6 +26,8 @@ from pipelines.preprocess.values import NOT_A
 ID_CHARACTERS = 256
 TEXT_CHARACTERS = 10_000
 NOT_YET = "after its landing date"
+# The product of both fits decimal(18,2), the type of an amount: one typing error must not stop every later night.
+MAX_QUANTITY, MAX_UNIT_PRICE = 1_000_000, 1_000_000_000
 
 Rule = tuple[Column, str]
 
@@ -74,6 +77,8 @@ def _events(late_days: int) -> Iterator[Rule]:
     kind, quantity, item, charge = (F.col(n) for n in ("event_type", "quantity", "item_id", "charge_code"))
     yield ~kind.isin(*EVENT_TYPES), "event_type is unknown"
     yield quantity <= 0, "quantity is not positive"
+    yield quantity > MAX_QUANTITY, f"quantity is above {MAX_QUANTITY}"
+    yield F.abs(F.col("unit_price")) > MAX_UNIT_PRICE, f"unit_price is above {MAX_UNIT_PRICE}"
     yield kind.isin("purchase", "return") & quantity.isNull(), "quantity is missing"
     yield kind.isin("purchase", "return") & item.isNull() & charge.isNull(), "item_id is missing"
     yield kind.isin("impression", "view", "add_to_cart", "remove_from_cart") & item.isNull(), "item_id is missing"
@@ -81,4 +86,4 @@ def _events(late_days: int) -> Iterator[Rule]:
     yield item.isNotNull() & charge.isNotNull(), "item_id and charge_code are both given"
     yield (F.col("unit_price") < 0) & charge.isNull(), "unit_price is negative"
     yield F.col(EVENT_DATE) < F.date_sub(F.col(LANDING_DATE), late_days), LATE_DAYS_REASON
-    yield F.col(EVENT_DATE) > F.col(LANDING_DATE), NOT_YET
+    yield F.col(EVENT_DATE) > F.date_add(F.col(LANDING_DATE), EARLY_DAYS), NOT_YET

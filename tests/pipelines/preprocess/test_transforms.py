@@ -56,13 +56,16 @@ REASONS = [
     (event(event_type="purchase", quantity=1, charge_code="POST"), "item_id and charge_code are both given"),
     (event(unit_price=-0.01), "unit_price is negative"),
     (event(occurred_at="2019-12-29T23:59:59Z"), "late"),
-    (event(occurred_at="2020-01-03T00:00:00Z"), "after its landing date"),
+    (event(occurred_at="2020-01-04T00:00:00Z"), "after its landing date"),
+    (event(quantity=1_000_001), "quantity is above 1000000"),
+    (event(unit_price="1000000000.01"), "unit_price is above 1000000000"),
 ]
 ACCEPTED = [
     event(),
     without("user_id"),
     event(occurred_at="2019-12-30T00:00:00Z"),
     event(occurred_at="2020-01-03T00:30:00+01:00"),
+    event(occurred_at="2020-01-03T04:59:00Z"),  # the evening of a shop west of Greenwich
     event(event_type="purchase", quantity=2, item_id=None, charge_code="POST", unit_price=-5),
     event(event_type="search", item_id=None, query="mug"),
     event(user_id=17850, quantity="3.0"),
