@@ -86,7 +86,7 @@ def test_accepted_rows_carry_values_and_no_text(sail: SparkSession) -> None:
     assert [(row.reason, row.raw) for row in rows] == [(None, None)] * len(ACCEPTED)
     assert rows[3].occurred_at == datetime(2020, 1, 2, 23, 30)
     assert rows[3].event_date == DAY
-    assert (rows[6].user_id, rows[6].quantity) == ("17850", 3)
+    assert (rows[7].user_id, rows[7].quantity) == ("17850", 3)
 
 
 def test_columns_of_text_are_judged_like_json(sail: SparkSession) -> None:
