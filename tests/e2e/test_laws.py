@@ -134,7 +134,9 @@ def test_a_failed_audit_publishes_nothing_and_says_why(after_history: Path, copy
     assert settings_of(home).bi.read_bytes() == before
     assert lake.version(settings_of(home)) == lake_before
     with open_warehouse(settings_of(home), read_only=True) as connection:
-        recorded = connection.execute("select step, error from ops.runs where status = 'failed'").fetchall()
+        recorded = connection.execute(
+            "select step, error from ops.runs where status = 'failed' and night = ?", [str(NIGHTS[0])]
+        ).fetchall()
     assert recorded == [("audit-landing", str(failure.value))]
     with pytest.raises(AuditFailed):  # not even by hand
         run_step(settings_of(home), STEPS["publish-lake"], night.night(NIGHTS[0]), quiet)
@@ -166,7 +168,7 @@ def test_a_closed_day_is_an_empty_published_night_and_a_missing_file_is_not(afte
     home = copy_of(after_history)
     open_day = NIGHTS[0]
     shutil.rmtree(home / "landing" / "tiny" / "events" / f"date={open_day}")
-    with pytest.raises(Exception, match=f"no events file for {open_day}"):
+    with pytest.raises(Exception, match=f"no events file has landed for {open_day}"):
         night.run_night(settings_of(home), open_day, None, None, None, quiet)
     shop.close_on(home, open_day)
     night.run_night(settings_of(home), open_day, None, None, None, quiet)
