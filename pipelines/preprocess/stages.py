@@ -1,9 +1,11 @@
 """The parts of preprocess that read and write Parquet through Spark. Rows never pass through Python."""
 
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import reduce
+from math import ceil
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
@@ -27,6 +29,10 @@ ROWS_AT_A_TIME = 2_000_000
 """Partitions are written in groups of about this many rows, so memory does not grow with the length of a batch.
 
 Duplicates and sessions never cross an event date, so groups of whole dates give the same rows as one pass.
+"""
+ROWS_PER_FILE = 1_000_000
+"""A group with a larger partition is sorted and written in slices of users, a file each: one sort of ten million rows
+is one task on one core, and spills.
 """
 
 
@@ -74,7 +80,19 @@ def write_entity(spark: SparkSession, work: Work, entity: Entity, delivered: set
         flagged = group.transform(transforms.flag_duplicates, entity)
         if entity.partition == EVENT_DATE:
             flagged = flagged.transform(transforms.sessionise, work.settings.session_gap_minutes)
-        _write(flagged.transform(transforms.to_lake, entity), work, entity.name, entity.partition, number)
+        slices = ceil(max(n for day, n in sizes.items() if first <= day <= last) / ROWS_PER_FILE)
+        parts = [flagged] if slices == 1 else _sliced(spark, work, entity, flagged, slices)
+        _write([part.transform(transforms.to_lake, entity) for part in parts], work, entity.name, number)
+
+
+def _sliced(spark: SparkSession, work: Work, entity: Entity, rows: DataFrame, slices: int) -> list[DataFrame]:
+    """The rows in slices, computed once: what each reads is Parquet. Sail joins partitions again before it writes, so
+    `repartition` into as many would neither give several files nor keep them sorted.
+    """
+    folder = work.scratch / "sliced" / entity.name
+    shutil.rmtree(folder, ignore_errors=True)  # the group before
+    rows.transform(transforms.with_slice, entity, slices).write.partitionBy(transforms.SLICE).parquet(str(folder))
+    return [spark.read.parquet(str(path)) for path in sorted(folder.glob(f"{transforms.SLICE}=*"))]
 
 
 def _sizes(rows: DataFrame | None, entity: Entity) -> Counter[date]:
@@ -96,14 +114,17 @@ def _groups(sizes: Counter[date]) -> Iterator[tuple[date, date]]:
         yield first, last
 
 
-def _write(rows: DataFrame, work: Work, name: str, partition: str, number: int) -> None:
-    """Write into a folder nobody reads, then move the partitions to their place: no file is ever added to a folder."""
-    written = work.scratch / "written" / name / str(number)
-    rows.write.partitionBy(partition).parquet(str(written))
-    target = work.folder / name
-    target.mkdir(parents=True, exist_ok=True)
-    for folder in sorted(written.glob(f"{partition}=*")):
-        folder.rename(target / folder.name)
+def _write(parts: list[DataFrame], work: Work, name: str, number: int) -> None:
+    """Write into folders nobody reads, then move the files to their partitions."""
+    partition = lake.partition_column(name)
+    for index, rows in enumerate(parts):
+        written = work.scratch / "written" / name / f"{number}-{index}"
+        rows.write.partitionBy(partition).parquet(str(written))
+        for folder in sorted(written.glob(f"{partition}=*")):
+            target = work.folder / name / folder.name
+            target.mkdir(parents=True, exist_ok=True)
+            for position, file in enumerate(sorted(folder.glob("*.parquet"))):
+                file.rename(target / f"{index:03d}-{position:03d}.parquet")
 
 
 def write_quarantine(spark: SparkSession, work: Work, entities: Iterable[Entity]) -> None:
@@ -119,7 +140,7 @@ def write_quarantine(spark: SparkSession, work: Work, entities: Iterable[Entity]
     if parts:
         rows = reduce(DataFrame.unionByName, parts).repartition(LANDING_DATE)
         order = [F.col(n).asc_nulls_first() for n in (LANDING_DATE, "entity", FILE, LINE)]
-        _write(rows.sortWithinPartitions(*order), work, QUARANTINE, LANDING_DATE, 0)
+        _write([rows.sortWithinPartitions(*order)], work, QUARANTINE, 0)
 
 
 def _refused(spark: SparkSession, work: Work, entity: Entity) -> Counter[tuple[date, str, str]]:

@@ -28,6 +28,7 @@ from pipelines.preprocess.schema import END, LAKE_TYPES, wrapped_schema
 REPEAT = "is_repeat"
 """The row repeats an earlier one of the same delivery; such a row takes no part in sessions."""
 
+SLICE = "slice"
 BUCKETS = 16
 _DAY_BITS = 1 << 37  # more than the microseconds of a day
 MALFORMED = "malformed json"
@@ -236,3 +237,10 @@ def to_lake(rows: DataFrame, entity: Entity) -> DataFrame:
     ties = (LANDING_DATE, FILE, LINE)
     ordered = [F.col(n).asc_nulls_first() for n in dict.fromkeys((*order, *ties))]
     return rows.select(*columns).repartition(entity.partition).sortWithinPartitions(*ordered)
+
+
+def with_slice(rows: DataFrame, entity: Entity, slices: int) -> DataFrame:
+    """Add `slice`, 0 to slices - 1: all rows of a user in one, anonymous ones spread by their own id."""
+    own = F.col(entity.key[0])
+    owner = F.coalesce("user_id", own) if entity.partition == EVENT_DATE else own
+    return rows.withColumn(SLICE, F.pmod(F.hash(owner), F.lit(slices)))

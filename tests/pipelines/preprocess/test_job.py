@@ -123,3 +123,28 @@ def test_a_superseded_attempt_moves_no_pointer(settings: Settings, monkeypatch: 
     with pytest.raises(Superseded):
         preprocess(settings, night(DAY), old)
     assert not (settings.staging / str(DAY) / "current.json").exists()
+
+
+def test_a_large_date_is_written_in_slices_of_users_with_the_same_rows(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        event(event_id=f"e{n % 50}", user_id=f"u{n % 7}" if n % 4 else None, occurred_at=f"2020-01-02T10:{n:02d}:00Z")
+        for n in range(60)
+    ]
+    land(settings, "events", DAY, "a.jsonl", [*rows, event(event_id="old", occurred_at="2020-01-01T08:00:00Z")])
+    found = []
+    for rows_per_file in (1_000, 25):
+        monkeypatch.setattr("pipelines.preprocess.stages.ROWS_PER_FILE", rows_per_file)
+        folder, manifest = stage(settings, night(DAY))
+        files = sorted((folder / "events" / "event_date=2020-01-02").glob("*.parquet"))
+        tables = [pq.read_table(file, partitioning=None).to_pylist() for file in files]
+        for table in tables:
+            users = [(row["user_id"] or "", row["occurred_at"]) for row in table]
+            assert users == sorted(users)
+        found.append(sorted(json.dumps(row, default=str) for table in tables for row in table))
+        assert manifest["entities"]["events"]["files"][0]["rows_deduplicated"] == 10
+        owners = [{row["user_id"] for row in table if row["user_id"]} for table in tables]
+        assert sum(map(len, owners)) == len(set.union(*owners)) == 7
+    assert len(files) == 3
+    assert found[0] == found[1]
