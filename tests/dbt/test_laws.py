@@ -26,7 +26,7 @@ def month(seed: int) -> list[dict[str, Any]]:
         landed = DAY[day + chance.choice([0, 0, 0, 1, 3])]
         found.append(
             event(
-                DAY[day], kind, landed, user_id=user, session_id=f"{user}-{day}-{landed}-{chance.randrange(3)}",
+                DAY[day], kind, landed, user_id=user, session_id=f"{user}-{day}-{chance.randrange(3)}",
                 item_id=chance.choice("abcdef"), quantity=chance.randrange(1, 5),
                 unit_price=chance.randrange(1, 999) / 100, query=str(n),
             )

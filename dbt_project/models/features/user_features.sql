@@ -10,6 +10,12 @@ user_item_days as (
 
 ),
 
+first_orders as (
+
+    select * from {{ ref('int_user_first_order') }}
+
+),
+
 products as (
 
     select * from {{ ref('product_history') }}
@@ -23,7 +29,6 @@ totals as (
         as_of,
         user_id,
         cast(min(case when orders > 0 then age_days end) as integer) as recency_days,
-        cast(max(case when orders > 0 then age_days end) as integer) as first_order_days,
         {% for days in [28, 90, 365] %}
         {{ sum_within(days, 'orders') }} as orders_{{ days }}d,
         {{ sum_within(days, 'revenue', 'decimal(18, 2)') }} as revenue_{{ days }}d,
@@ -56,7 +61,9 @@ diversity as (
 
 select
     totals.*,
+    cast(totals.as_of - first_orders.first_order_date as integer) as first_order_days,
     coalesce(diversity.items_365d, 0) as items_365d,
     coalesce(diversity.categories_365d, 0) as categories_365d
 from totals
 left join diversity on totals.user_id = diversity.user_id
+left join first_orders on totals.user_id = first_orders.user_id

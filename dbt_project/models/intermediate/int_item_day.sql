@@ -5,6 +5,12 @@ with events as (
 
 ),
 
+orders as (
+
+    {{ first_deliveries('order_id', by=['item_id']) }}
+
+),
+
 days as (
 
     select
@@ -14,9 +20,6 @@ days as (
         cast(sum(impressions) as bigint) as impressions,
         cast(sum(views) as bigint) as views,
         cast(sum(cart_adds) as bigint) as cart_adds,
-        cast(count(distinct order_id) as bigint) as orders,
-        cast(sum(purchased_lines) as bigint) as purchased_lines,
-        cast(sum(promoted_lines) as bigint) as promoted_lines,
         cast(sum(purchased_units) as bigint) as purchased_units,
         cast(sum(returned_units) as bigint) as returned_units,
         cast(sum(purchase_amount) as decimal(18, 2)) as purchase_amount,
@@ -27,4 +30,21 @@ days as (
 
 )
 
-select * from days
+select
+    days.event_date,
+    days.landing_date,
+    days.item_id,
+    days.impressions,
+    days.views,
+    days.cart_adds,
+    coalesce(orders.total, 0) as orders,
+    days.purchased_units,
+    days.returned_units,
+    days.purchase_amount,
+    days.return_amount
+from days
+left join orders
+    on
+        days.event_date = orders.event_date
+        and days.landing_date = orders.landing_date
+        and days.item_id = orders.item_id

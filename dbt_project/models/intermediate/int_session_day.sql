@@ -11,7 +11,6 @@ days as (
         event_date,
         landing_date,
         session_id,
-        cast(count(*) as bigint) as events,
         cast(sum(views) as bigint) as views,
         cast(sum(cart_adds) as bigint) as cart_adds,
         cast(sum(purchased_lines) as bigint) as purchased_lines

@@ -11,9 +11,7 @@ days as (
         event_date,
         landing_date,
         session_id,
-        item_id,
-        cast(sum(purchased_lines) as bigint) as purchased_lines,
-        cast(sum(purchased_units) as bigint) as purchased_units
+        item_id
     from events
     where session_id is not null and purchased_lines > 0
     group by event_date, landing_date, session_id, item_id

@@ -16,7 +16,6 @@ days as (
         cast(sum(cart_adds) as bigint) as cart_adds,
         cast(sum(purchased_lines) as bigint) as purchased_lines,
         cast(sum(purchased_units) as bigint) as purchased_units,
-        cast(sum(returned_units) as bigint) as returned_units,
         cast(sum(purchase_amount) as decimal(18, 2)) as purchase_amount
     from events
     where user_id is not null and item_id is not null

@@ -1,16 +1,11 @@
 {{ config(materialized='incremental', incremental_strategy='replace_nights', on_schema_change='fail') }}
 
-with as_of as (
-
-    select * from {{ ref('stg_as_of') }}
-
-),
-
-scored as (
+with scored as (
 
     select scores.*
     from {{ source('scores', 'recommendations') }} as scores
-    inner join as_of on scores.scored_for between as_of.history_from and as_of.as_of
+    inner join {{ ref('stg_scored_nights') }} as nights on scores.scored_for = nights.scored_for
+    where nights.is_kept_for_bi
 
 ),
 

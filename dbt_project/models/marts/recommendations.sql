@@ -1,14 +1,8 @@
-with as_of as (
-
-    select * from {{ ref('stg_as_of') }}
-
-),
-
-scored as (
+with scored as (
 
     select scores.*
     from {{ source('scores', 'recommendations') }} as scores
-    inner join as_of on scores.scored_for <= as_of.as_of
+    inner join {{ ref('stg_scored_nights') }} as nights on scores.scored_for = nights.scored_for
 
 ),
 

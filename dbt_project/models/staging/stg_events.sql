@@ -39,7 +39,6 @@ measured as (
         case when is_purchase and item_id is not null then 1 else 0 end as purchased_lines,
         case when is_purchase and item_id is not null and promotion_id is not null then 1 else 0 end as promoted_lines,
         case when is_purchase and item_id is not null then coalesce(quantity, 0) else 0 end as purchased_units,
-        case when is_return and item_id is not null then 1 else 0 end as returned_lines,
         case when is_return and item_id is not null then coalesce(quantity, 0) else 0 end as returned_units,
         case when is_purchase and item_id is not null then line_amount else 0 end as purchase_amount,
         case when is_return and item_id is not null then line_amount else 0 end as return_amount,
