@@ -22,6 +22,7 @@ from pipelines.contracts import (
 from pipelines.errors import NightmarketError
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
+from pipelines.reasons import BOUGHT_WITH, reason_codes, reason_columns
 from pipelines.settings import Settings
 from pipelines.training import RECOMMENDER, availability, save_model
 from pipelines.warehouse import open_warehouse, replace_partition
@@ -32,24 +33,9 @@ if TYPE_CHECKING:
     from models.recommender.popular import PopularModel
     from models.recommender.ranking import Recommender
 
-SIMILAR_K = 20
 SEGMENT_BUYERS = 20
 """A segment with fewer buyers gets no list of its own: it would be noise, and could point at a person."""
 
-# reason_type and the sentence BI shows; one that ends in a space is followed by the title of the reason item.
-REASONS = (
-    ("because_you_bought", "because you bought "),
-    ("because_you_viewed", "because you looked at "),
-    ("you_buy_it_often", "you buy it often"),
-    ("you_bought_it", "you bought it before"),
-    ("popular_this_week", "popular this week"),
-    ("popular", "popular in this shop"),
-    ("in_catalogue", "in the catalogue"),
-    ("often_bought_with", "often bought with "),
-)
-_BOUGHT, _VIEWED, _OFTEN, _BEFORE, _WEEK, _POPULAR, _CATALOGUE, _WITH = range(len(REASONS))
-_NAMES_AN_ITEM = np.array([text.endswith(" ") for _, text in REASONS])
-OFTEN = 3  # purchases from which "often" is true
 CATALOGUE_TOO_SMALL, REST_ALREADY_BOUGHT = "fewer items available than top_k", "everything else already bought"
 
 
@@ -96,7 +82,7 @@ def score(settings: Settings, night: date, attempt: Attempt) -> dict[str, Any]:
     tables = {
         SCORES_RECOMMENDATIONS: lists,
         SCORES_VISITORS: _visitors(settings, known, fill, stamp),
-        SCORES_SIMILAR: _similar(known, model, stamp),
+        SCORES_SIMILAR: _similar(settings, known, model, stamp),
         SCORES_SHORT_LISTS: short,
     }
     fault_point("score.scored")
@@ -135,13 +121,14 @@ def _known(settings: Settings, night: date) -> Night:
     from models.split import bought
 
     table = lake.interactions(settings, night, settings.training_days)
+    everybody = pa.array(lake.known_users(settings, night), pa.string())  # not only those of the window
     products, users = lake.products(settings, night), lake.users(settings, night)
     unsold = products.filter(pc.invert(pc.is_in(products["item_id"], value_set=table["item_id"].unique())))["item_id"]
     unsold = unsold.combine_chunks()
     unsold = unsold.filter(pa.array(availability(products, unsold, night)))
     # A list of top_k needs at most top_k items nobody has bought yet; more would only widen the matrices.
     spare = unsold.take(pc.sort_indices(unsold))[: settings.top_k]
-    data = encode(table, night, extra_users=users["user_id"].combine_chunks(), extra_items=spare)
+    data = encode(table, night, extra_users=everybody, extra_items=spare)
     row = pc.index_in(data.items, value_set=products["item_id"].combine_chunks())
     titles = pc.coalesce(products["title"].take(row).combine_chunks(), data.items)
     holder = pc.index_in(data.users, value_set=users["user_id"].combine_chunks())
@@ -211,7 +198,7 @@ def _recommendations(
         row, place = np.nonzero(block.items >= 0)
         item, source = block.items[row, place], evidence[row, place]
         counts = lookup(purchase_counts(data, block.users), row, np.maximum(source, 0))
-        code = _reason_codes(item, source, counts, fill)
+        code = reason_codes(item, source, counts, fill)
         owner = data.users.take(pa.array(block.users[row]))
         scores = block.scores[row, place]
         parts.append(_rows(known, SCORES_RECOMMENDATIONS, stamp, owner, place + 1, item, scores, code, source))
@@ -222,14 +209,6 @@ def _recommendations(
 def _nothing() -> tuple[np.ndarray, ...]:
     whole = np.empty(0, np.int64)
     return whole, whole, np.empty(0), whole, whole
-
-
-def _reason_codes(item: np.ndarray, source: np.ndarray, counts: np.ndarray, fill: "PopularModel") -> np.ndarray:
-    """Index into REASONS, [P]: `source` is the reason item or -1, `counts` how often its user bought it."""
-    crowd = np.where(fill.recent[item] > 0, _WEEK, np.where(fill.overall[item] > 0, _POPULAR, _CATALOGUE))
-    other = np.where(counts > 0, _BOUGHT, _VIEWED)
-    own = np.where(counts >= OFTEN, _OFTEN, np.where(counts > 0, _BEFORE, _VIEWED))
-    return np.where(source < 0, crowd, np.where(source == item, own, other))
 
 
 def _short_lists(settings: Settings, known: Night, missing: np.ndarray) -> pa.Table:
@@ -264,26 +243,25 @@ def _visitors(settings: Settings, known: Night, fill: "PopularModel", stamp: Sta
         item = order[known.available[order]][: settings.top_k]
         scores = recent[item] + overall[item].astype(np.float64) / (1e3 * (1 + overall.max(initial=0)))
         none = np.full(len(item), -1)
-        code = _reason_codes(item, none, none, fill)
+        code = reason_codes(item, none, none, fill)
         owner = pa.array([segment] * len(item), pa.string())
         parts.append(_rows(known, SCORES_VISITORS, stamp, owner, np.arange(1, len(item) + 1), item, scores, code, none))
     return pa.concat_tables(parts)
 
 
-def _similar(known: Night, model: "Recommender", stamp: Stamp) -> pa.Table:
+def _similar(settings: Settings, known: Night, model: "Recommender", stamp: Stamp) -> pa.Table:
     """What goes with each item sold in the window, by the champion's item matrix, or the default floor's."""
     from models.recommender.item_to_item import ItemToItem
 
     matrix: ItemToItem = model if isinstance(model, ItemToItem) else _default_matrix(known)
     sold = np.flatnonzero(known.data.purchase_counts() > 0)
-    items, scores = matrix.similar(sold, SIMILAR_K, known.available)
+    items, scores = matrix.similar(sold, settings.top_k, known.available)
     row, place = np.nonzero(items >= 0)
     source = sold[row]
-    code = np.full(len(row), _WITH)
+    code = np.full(len(row), BOUGHT_WITH)
     owner = known.data.items.take(pa.array(source))
-    return _rows(
-        known, SCORES_SIMILAR, stamp, owner, place + 1, items[row, place], scores[row, place], code, source
-    )  # fmt: skip
+    found, strength = items[row, place], scores[row, place]
+    return _rows(known, SCORES_SIMILAR, stamp, owner, place + 1, found, strength, code, source)
 
 
 def _default_matrix(known: Night) -> "ItemToItem":
@@ -305,10 +283,6 @@ def _rows(
     source: np.ndarray,
 ) -> pa.Table:
     """Arrow rows of one of the three list tables; all arrays [P], `code` into REASONS, `source` an item or -1."""
-    named = _NAMES_AN_ITEM[code.astype(np.int64)]
-    reason_item = pa.array(np.maximum(source, 0), mask=source < 0)
-    text = pa.array([text for _, text in REASONS]).take(pa.array(code))
-    title = pc.if_else(pa.array(named), pc.fill_null(known.titles.take(reason_item), ""), "")
     count = len(owner)
     owner_name, item_name = table.key[1], table.names[3]
     columns = {
@@ -317,9 +291,7 @@ def _rows(
         "rank": pa.array(rank.astype(np.int32)),
         item_name: known.data.items.take(pa.array(item)),
         "score": pa.array(scores.astype(np.float64)),
-        "reason_type": pa.array([kind for kind, _ in REASONS]).take(pa.array(code)),
-        "reason_item_id": known.data.items.take(reason_item),
-        "reason": pc.binary_join_element_wise(text, title, ""),
+        **reason_columns(code, source, known.data.items, known.titles),
         "model_name": pa.repeat(stamp.model_name, count),
         "model_version": pa.repeat(stamp.model_version, count),
         "run_id": pa.repeat(stamp.run_id, count),

@@ -36,19 +36,22 @@ def fit(data: Interactions, config: ItemKnn) -> ItemToItem:
 
 
 def _neighbours(items: sparse.csr_array, users: sparse.csr_array, n: int) -> sparse.csr_array:
-    """Off-diagonal cosines, the n largest per row; dense blocks of rows bound the memory."""
+    """Off-diagonal cosines, the n largest per row; dense blocks of rows bound the memory.
+
+    Most of a large catalogue has too few users to be anybody's neighbour: only the columns of the others are computed.
+    """
     active = np.flatnonzero(np.diff(items.indptr))
-    size = max(1, BLOCK_CELLS // max(1, items.shape[0]))
-    rows, columns, values = [np.empty(0, np.int64)], [np.empty(0, np.int32)], [np.empty(0, np.float32)]
+    users = users[:, active]
+    size = max(1, BLOCK_CELLS // max(1, len(active)))
+    rows, columns, values = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.float32)]
     for start in range(0, len(active), size):
         block = active[start : start + size]
         dense = (items[block] @ users).toarray()
-        dense[np.arange(len(block)), block] = 0
-        dense[dense <= 0] = -np.inf
-        index, value = top_k(dense, n)
+        dense[np.arange(len(block)), np.arange(start, start + len(block))] = 0
+        index, value = top_k(np.where(dense > 0, dense, np.float32(-np.inf)), n)
         row, place = np.nonzero(index >= 0)
         rows.append(block[row])
-        columns.append(index[row, place])
+        columns.append(active[index[row, place]])
         values.append(value[row, place])
     entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
     return sparse.csr_array(entries, shape=(items.shape[0], items.shape[0]))

@@ -50,24 +50,50 @@ class ItemToItem:
         return reasons.reshape(items.shape)
 
     def similar(self, items: np.ndarray, k: int, available: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The k items that follow most from each of `items`: indices int32 and values float32, [n, k]; -1 pads."""
-        size = max(1, BLOCK_CELLS // max(1, self.matrix.shape[1]))
-        parts = []
+        """The k items that follow most from each of `items`: indices int32 and values float32, [n, k]; -1 pads.
+
+        A sparse matrix is sorted entry by entry: its rows hold few of the items that a dense pass would look at.
+        """
+        matrix = self.matrix
+        if isinstance(matrix, np.ndarray):
+            best, width = _similar_dense, matrix.shape[1]
+        else:
+            best, width = _similar_sparse, int(np.diff(matrix.indptr).max(initial=0))
+        size = max(1, BLOCK_CELLS // max(1, width))
+        parts = [(np.empty((0, k), np.int32), np.empty((0, k), np.float32))]
         for start in range(0, len(items), size):
             block = items[start : start + size]
-            rows = self.matrix[block]
-            dense = rows.toarray() if sparse.issparse(rows) else rows.copy()
-            dense[np.arange(len(block)), block] = 0
-            dense[:, ~available] = 0
-            parts.append(top_k(np.where(dense > 0, dense, np.float32(-np.inf)), k))
-        if not parts:
-            return np.empty((0, k), np.int32), np.empty((0, k), np.float32)
+            parts.append(best(matrix[block], block, k, available))
         return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
     def arrays(self) -> dict[str, np.ndarray]:
         if isinstance(self.matrix, np.ndarray):
             return {"matrix": self.matrix}
         return {"indptr": self.matrix.indptr, "indices": self.matrix.indices, "data": self.matrix.data}
+
+
+def _similar_dense(rows: np.ndarray, block: np.ndarray, k: int, available: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    dense = np.where((rows > 0) & available, rows, np.float32(-np.inf))
+    dense[np.arange(len(block)), block] = -np.inf
+    return top_k(dense, k)
+
+
+def _similar_sparse(
+    rows: sparse.csr_array, block: np.ndarray, k: int, available: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """As the dense one, ties by column included."""
+    rows.sort_indices()
+    row = np.repeat(np.arange(len(block)), np.diff(rows.indptr))
+    keep = (rows.data > 0) & available[rows.indices] & (rows.indices != block[row])
+    row, column, value = row[keep], rows.indices[keep], rows.data[keep]
+    # One stable sort by row, then by value downwards: the bits of positive floats grow with their values.
+    order = np.argsort((row.astype(np.int64) << 32) - value.view(np.int32), kind="stable")
+    counts = np.bincount(row, minlength=len(block))
+    place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+    row, order, place = row[place < k], order[place < k], place[place < k]
+    index, values = np.full((len(block), k), -1, np.int32), np.full((len(block), k), -np.inf, np.float32)
+    index[row, place], values[row, place] = column[order], value[order]
+    return index, values
 
 
 def matrix_of(arrays: dict[str, np.ndarray]) -> Matrix:

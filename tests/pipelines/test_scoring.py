@@ -80,6 +80,23 @@ def test_every_known_user_gets_a_full_list_with_reasons(settings: Settings) -> N
     assert {row[1:] for row in newcomer} == {("popular_this_week", 0.0)}
 
 
+def test_who_came_only_before_the_window_gets_the_popular_list(settings: Settings) -> None:
+    fill_lake(settings, [("old_friend", "i003", 0), ("reader", "i004", 0, "view")])
+    run(replace(settings, training_days=20))
+    found = rows(
+        settings,
+        f"select user_id, count(*), min(reason_type), max(reason_type) from {SCORES_RECOMMENDATIONS.name}"
+        " where user_id in ('old_friend', 'reader') group by 1 order by 1",
+    )
+    assert found == [(user, 5, "popular_this_week", "popular_this_week") for user in ("old_friend", "reader")]
+
+
+def test_no_list_is_longer_than_top_k(settings: Settings) -> None:
+    run(replace(settings, top_k=3))
+    for table in (SCORES_RECOMMENDATIONS, SCORES_VISITORS, SCORES_SIMILAR):
+        assert rows(settings, f"select max(rank) from {table.name}") == [(3,)]
+
+
 def test_scores_fall_with_the_rank(settings: Settings) -> None:
     run(settings)
     for table, owner in (

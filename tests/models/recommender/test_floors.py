@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 from models.interactions import EVENTS, PURCHASE, Interactions, encode
 from models.recommender import ease, item_knn, popular, transition
@@ -210,6 +211,23 @@ def test_similar_items_leave_out_the_item_itself_and_what_is_gone() -> None:
     items, scores = model.similar(np.arange(3), 2, np.array([True, True, False]))
     assert items.tolist() == [[1, -1], [0, -1], [1, 0]]
     assert (scores[:, 0] > 0).all()
+
+
+@fast
+@given(SHOPS, st.integers(1, 8), st.integers(0, 1000))
+def test_similar_items_of_a_sparse_and_of_a_dense_matrix_are_the_same(data: Interactions, k: int, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    size = len(data.items)
+    # few distinct values, so that ties are met; some of them no evidence at all
+    matrix = draw.choice([0, 0, -1, 0.5, 1, 2], (size, size)).astype(np.float32)
+    items, available = np.flatnonzero(draw.random(size) < 0.7), draw.random(size) < 0.8
+    dense = ItemToItem(matrix, transition.weighting(Transition())).similar(items, k, available)
+    found = ItemToItem(sparse.csr_array(matrix), transition.weighting(Transition())).similar(items, k, available)
+    assert all(np.array_equal(a, b) for a, b in zip(found, dense, strict=True))
+    for row, item in enumerate(items):
+        usable = [j for j in range(size) if available[j] and j != item and matrix[item, j] > 0]
+        best = sorted(usable, key=lambda j, item=item: (-matrix[item, j], j))[:k]
+        assert found[0][row].tolist() == best + [-1] * (k - len(best))
 
 
 def test_every_event_type_has_a_weight() -> None:
