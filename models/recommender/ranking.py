@@ -78,12 +78,12 @@ def rank_users(
     """
     place = np.full(len(data.items), -np.inf, dtype=np.float32)
     place[fill] = -1 - np.arange(len(fill), dtype=np.float32)  # below every score, in the order of the fill
+    place[~available] = -np.inf
     size = max(1, block_cells // max(1, len(data.items)))
     for start in range(0, len(users), size):
         block = users[start : start + size]
         scores = model.scores(data, block)
-        scores = np.where(scores > 0, scores, place)
-        scores[:, ~available] = -np.inf
+        scores = np.where((scores > 0) & available, scores, place)
         if seen is not None:
             masked = seen[block].tocoo()
             scores[masked.row, masked.col] = -np.inf
