@@ -40,7 +40,8 @@ def test_a_killed_build_runs_again_and_then_nothing_is_pending(home: Settings) -
     load(home, [SALE])
     program = (
         "import sys; from datetime import date; from pathlib import Path; from pipelines.features import build;"
-        "from pipelines.settings import Settings; from pipelines.fence import take; home = Settings(home=Path(sys.argv[1]));"
+        "from pipelines.settings import Settings; from pipelines.fence import take;"
+        "home = Settings(home=Path(sys.argv[1]));"
         "build(home, date(2024, 1, 1), 'features', take(home, 'features', 'warehouse'))"
     )
     killed = subprocess.run(

@@ -41,7 +41,7 @@ def land(settings: Settings, entity: str, lines: list[str]) -> None:
 def staged(settings: Settings) -> dict[str, Any]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", RUN, str(settings.home), settings.engine]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1500)
     assert done.returncode == 0, done.stderr[-2000:]
     folder = settings.staging / str(DAY)
     folder /= json.loads((folder / "current.json").read_text())["attempt"]
@@ -53,6 +53,7 @@ def staged(settings: Settings) -> dict[str, Any]:
     return {**rows, "counts": manifest["entities"], "refused": manifest["quarantine"]}
 
 
+@pytest.mark.slow
 @pytest.mark.java
 def test_both_engines_stage_the_same_rows(settings: Settings) -> None:
     times = [f"2020-01-02T{n % 24:02d}:{n % 7 * 9:02d}:00Z" for n in range(200)]
