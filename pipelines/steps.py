@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -82,7 +82,7 @@ def _publish(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
     from pipelines import bi, features, landing
 
     newest = newest_night(settings, batch)
-    _require_audits(settings, batch)
+    _require_audits(settings, batch, newest)
     stands = features.built_as_of(settings)
     if stands != newest:
         raise NightmarketError(f"features stand as of {stands}, not of {newest}; run `nightmarket features` first")
@@ -99,14 +99,15 @@ def _publish(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
     return {"rows": sum(rows.values()), "marts": rows, "night": str(newest), "dbt_seconds": built["seconds"]}
 
 
-def _require_audits(settings: Settings, batch: Batch) -> None:
+def _require_audits(settings: Settings, batch: Batch, newest: date) -> None:
     """This batch's features, and the scores of every night that the marts will show."""
     staging.current(settings, batch)
     verdicts.require(settings, "features", batch)
     with open_warehouse(settings) as connection:
         scored = connection.execute(
             f"select distinct scored_for from {SCORES_RECOMMENDATIONS.name}"
-            f" where scored_for in (select night from {OPS_NIGHTS.name}) order by 1"
+            f" where scored_for in (select night from {OPS_NIGHTS.name}) and scored_for > ? order by 1",
+            [newest - timedelta(settings.bi_history_days)],
         ).fetchall()
     own = [batch.last] if batch.is_night else []
     for day in sorted({row[0] for row in scored} | set(own)):
