@@ -24,12 +24,13 @@ def publish_lake(settings: Settings, batch: Batch, attempt: Attempt) -> dict[str
             verdicts.require(settings, stage, batch, manifest["attempt"])
         commits = {name: _commit(settings, folder, name, entry, attempt) for name, entry in _tables(manifest).items()}
         fault_point("publish_lake.committed")
-        _keep_books(settings, batch, manifest)
+        books = _keep_books(settings, batch, manifest)
         result = {
             "rows": sum(entry["rows"] for entry in manifest["entities"].values()),
             "lake_version": lake.version(settings),
             "files_added": sum(c["added"] for c in commits.values()),
             "files_removed": sum(c["removed"] for c in commits.values()),
+            "lines": _lines(batch, books),
         }
         staging.sweep(folder, manifest, result)
     return result
@@ -53,8 +54,27 @@ def _commit(settings: Settings, folder: Path, name: str, entry: dict[str, Any], 
     return lake.commit(settings, name, folder / name, dates, entry["base"], attempt)
 
 
-def _keep_books(settings: Settings, batch: Batch, manifest: dict[str, Any]) -> None:
-    """Recount from the committed rows and hold it against what intake counted before any engine saw a row."""
+def _lines(batch: Batch, files: list[dict[str, Any]]) -> list[str]:
+    """The books of a night, a line per file; of a stretch of history, a line per entity."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for file in files:
+        name = file["entity"]
+        groups.setdefault(f"{name}/{file['file']}" if batch.is_night else f"{name} (all files)", []).append(file)
+    lines = []
+    for name, members in groups.items():
+        rows = {k: sum(m[k] for m in members) for k in members[0] if k.startswith("rows_")}
+        lines.append(
+            f"{batch.key}  {name}: {rows['rows_in']:,} rows in = {rows['rows_published']:,} published"
+            f" + {rows['rows_deduplicated']:,} deduplicated + {rows['rows_quarantined']:,} quarantined"
+        )
+    return lines
+
+
+def _keep_books(settings: Settings, batch: Batch, manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """Recount from the committed rows and hold it against what intake counted before any engine saw a row.
+
+    Returns the files' books as they were recorded.
+    """
     files = [
         {"entity": name, **file} for name, entry in manifest["entities"].items() for file in entry["files"]
     ]  # fmt: skip
@@ -77,3 +97,4 @@ def _keep_books(settings: Settings, batch: Batch, manifest: dict[str, Any]) -> N
     ops.record(settings, OPS_LANDING_FILES, list(recounted.values()), f"{batch.key}-others")
     replaced = [{LANDING_DATE: day} for day in manifest["quarantine_dates"]]
     ops.record(settings, OPS_QUARANTINE, manifest["quarantine"], batch.key, replace=replaced)
+    return files

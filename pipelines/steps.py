@@ -168,6 +168,8 @@ def run_step(settings: Settings, step: Step, batch: Batch, report: Report) -> Re
             raise
         raise NightmarketError(f"{batch.key} {step.name}: {reason}") from error
     seconds = round(time.monotonic() - clock, 2)
+    for line in result.pop("lines", []):
+        report(line)
     detail = {k: v for k, v in result.items() if k != "rows"}
     rows, version = int(result.get("rows") or 0), result.get("lake_version")
     _record_run(settings, row, "done", clock, rows=rows, detail=json.dumps(detail, default=str), lake_version=version)

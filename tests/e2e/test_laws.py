@@ -39,6 +39,17 @@ def test_rows_in_are_published_deduplicated_or_quarantined_in_every_file(clean: 
     assert sum(row[6] for row in booked) > len(NIGHTS)
 
 
+def test_a_night_says_the_books_of_each_file(after_history: Path, copy_of: Copy) -> None:
+    home = copy_of(after_history)
+    said: list[str] = []
+    batch = night.night(NIGHTS[0])
+    for step in (STEPS["preprocess"], audit_step("landing"), audit_step("events"), STEPS["publish-lake"]):
+        run_step(settings_of(home), step, batch, said.append)
+    books = next(line for line in said if "again.jsonl" in line)
+    rows_in = len(shop.deliveries()[NIGHTS[0]]["events"]["again.jsonl"])
+    assert f"{rows_in} rows in = 0 published + {rows_in - 1} deduplicated + 1 quarantined" in books
+
+
 @pytest.mark.slow
 def test_the_same_nights_in_another_workspace_end_equal(after_history: Path, clean: Path, copy_of: Copy) -> None:
     home = copy_of(after_history)
