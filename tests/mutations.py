@@ -1,6 +1,6 @@
 """Prove that the law tests can fail: break one line, run the law's test, expect it to fail.
 
-    .venv/bin/python -m tests.mutations            # all, about ten minutes
+    .venv/bin/python -m tests.mutations            # all, about half an hour
     .venv/bin/python -m tests.mutations 4 6        # laws 4 and 6
 
 Each mutation is applied to a copy of the tracked files; the tree itself is never touched. docs/laws.md is the same
@@ -129,8 +129,14 @@ MUTATIONS = (
 )
 
 
+def passes(folder: Path, test: str) -> bool:
+    # `-m pytest` puts the copy first on the path, before the installed tree.
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0
+
+
 def survives(mutation: Mutation, folder: Path) -> bool:
-    """Whether the test still passes on a copy of the tree with the mutation in it."""
+    """Whether the test passes on a copy of the tree without the mutation (it must) and still passes with it."""
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in tracked.split("\n"):
         if name and (ROOT / name).exists():
@@ -140,10 +146,10 @@ def survives(mutation: Mutation, folder: Path) -> bool:
     text = target.read_text()
     if text.count(mutation.old) != 1:
         raise SystemExit(f"law {mutation.law}: {mutation.file} does not hold {mutation.old!r} exactly once")
+    if not passes(folder, mutation.test):
+        raise SystemExit(f"law {mutation.law}: {mutation.test} fails without any mutation; mend that first")
     target.write_text(text.replace(mutation.old, mutation.new))
-    # `-m pytest` puts the copy first on the path, before the installed tree.
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", mutation.test]
-    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0
+    return passes(folder, mutation.test)
 
 
 def main() -> int:

@@ -207,15 +207,16 @@ def test_readers_see_whole_nights_through_50_publishes(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_call_says_one_clear_line_and_loses_nothing(
-    after_history: Path, words: tuple[str, ...], code: int, said: str
+    after_history: Path, copy_of: Copy, words: tuple[str, ...], code: int, said: str
 ) -> None:
-    before = hashes(after_history)
-    result = command(after_history, *words)
+    home = copy_of(after_history)
+    before = hashes(home)
+    result = command(home, *words)
     assert result.returncode == code, result.stderr
     assert said in last_json(result)["error"]
     assert said in result.stderr.strip().splitlines()[-1]
     assert "Traceback" not in result.stderr
-    assert hashes(after_history) == before
+    assert hashes(home) == before
 
 
 def test_a_locked_warehouse_is_said_in_one_line(after_history: Path, copy_of: Copy) -> None:
