@@ -234,7 +234,9 @@ def _warehouse(home: Path) -> dict[str, str]:
     return {name: value for name, value in hashes(home).items() if not name.startswith("lake.")}
 
 
-@pytest.mark.parametrize(("step", "limit"), [("preprocess", 2_000), ("night", 100_000)])
+@pytest.mark.parametrize(
+    ("step", "limit"), [pytest.param("preprocess", 2_000, marks=pytest.mark.slow), ("night", 100_000)]
+)
 def test_a_full_disk_is_said_in_one_line_and_loses_nothing(
     after_history: Path, clean: Path, copy_of: Copy, step: str, limit: int
 ) -> None:

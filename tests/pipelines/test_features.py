@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import duckdb
 import pytest
@@ -81,19 +80,3 @@ def test_a_model_that_cannot_be_built_is_named(home: Settings) -> None:
     assert "\n" not in str(caught.value)
     with duckdb.connect(str(home.warehouse)) as connection:
         connection.execute("drop table intermediate.int_shop_day")
-
-
-def test_the_units_of_every_model(home: Settings) -> None:
-    """dbt's own unit tests; they need the tables, so they come after a build."""
-    build(home, DAY[0], "features", take(home, "features", "warehouse"))
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("dbt")), "--quiet", "--no-use-colors", "test", "--select", "test_type:unit",
-         "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(home.home / "dbt/target"),
-         "--log-path", str(home.home / "dbt/logs")],
-        env={**os.environ, "NIGHTMARKET_WAREHOUSE": str(home.warehouse), "DO_NOT_TRACK": "1"},
-        capture_output=True,
-        text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
-    results = (home.home / "dbt" / "target" / "run_results.json").read_text()
-    assert results.count('"status": "pass"') >= 18

@@ -127,5 +127,13 @@ def test_interactions_know_nothing_that_was_delivered_later(settings: Settings, 
     assert lake.interactions(settings, D2).num_rows == 2
 
 
+def test_an_event_dated_after_the_night_waits_for_its_own(settings: Settings, tmp_path: Path) -> None:
+    """Delivered with D1's file, already D2 in UTC: the evening of a shop west of Greenwich."""
+    staged = stage(tmp_path / "s" / "events", D2, [event("early", D2, landed=D1)])
+    lake.commit(settings, "events", staged, [D2], {}, take(settings, "p", "a"))
+    assert lake.interactions(settings, D1).num_rows == 0
+    assert lake.interactions(settings, D2).num_rows == 1
+
+
 def test_a_batch_is_named_by_its_ends() -> None:
     assert (night(D1).key, Batch(D1, D2).key) == ("2024-05-01", "2024-05-01..2024-05-02")
