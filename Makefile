@@ -17,7 +17,7 @@ help: ## What there is to make
 setup: .venv/.ready ## Make .venv from the pinned constraint file
 
 .venv/.ready: requirements/main.in requirements/main.txt pyproject.toml
-	@echo "Set-up: about 2 to 5 minutes and 2.7 GB with a CPU build of torch."
+	@echo "Set-up: about 2 to 5 minutes and 3 GB with a CPU build of torch."
 	@echo "Where pip finds only the CUDA build it is about 5 GB more; for a CPU-only install give"
 	@echo "  make setup TORCH_FIND_LINKS=<folder or page with torch's CPU wheels>"
 	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) on this machine: install Python 3.11"; exit 1; }
