@@ -61,8 +61,8 @@ def _shops() -> list[Shop]:
     parser.add_argument("--until", dest="last", type=date.fromisoformat, default=date(2010, 12, 20))
     given = parser.parse_args()
     shops = [Shop("uci_online_retail", given.data, given.first, given.last)]
-    if given.rees46:  # a month a file, and the public ones begin with this day
-        shops.append(Shop("rees46", given.rees46, date(2019, 10, 1), date(2019, 10, 31)))
+    if given.rees46:  # the first day of the public files
+        shops.append(Shop("rees46", given.rees46, date(2019, 10, 1), date(2019, 10, 1)))
     return shops
 
 
