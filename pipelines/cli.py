@@ -316,7 +316,7 @@ def _run(call: Callable[[], Any]) -> int:
         return _failed(str(error), 1)
     except KeyboardInterrupt:
         return _failed("interrupted; run the same command again to go on", 130)
-    except Exception as error:
+    except Exception as error:  # the last line of defence: one line for the person, the traceback in a file
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # Typer's own errors about the call
             return _failed(" ".join(error.format_message().split()), 2)
         return _failed(_unexpected(error), 1)

@@ -101,7 +101,7 @@ def _connected(remote: str, local: Settings | None = None) -> Iterator[SparkSess
             session.conf.set(name, value)
     except NightmarketError:
         raise
-    except Exception as error:
+    except Exception as error:  # gRPC, JVM and Connect each raise their own
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise NightmarketError(f"cannot reach the Spark engine at {remote}: {line}") from error
     try:

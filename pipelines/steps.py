@@ -158,7 +158,7 @@ def run_step(settings: Settings, step: Step, batch: Batch, report: Report) -> Re
     except Superseded as error:  # the record of this step belongs to the attempt that took over
         report(f"{batch.key}  {step.name:<15} STOPPED: {error}")
         raise
-    except Exception as error:
+    except Exception as error:  # whatever it was, `ops.runs` must say that the step failed
         reason = one_line(error)
         if not isinstance(error, NightmarketError):
             reason += keep_traceback(settings, error)
