@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.errors import NightmarketError, UsageError
+from pipelines.errors import NightmarketError, Unavailable, UsageError
 from pipelines.settings import Batch, load_settings, night
 
 app = typer.Typer(
@@ -84,19 +84,26 @@ def sources() -> None:
 
 @app.command()
 def land(
-    source: Annotated[str, typer.Option(help="A source by name.")],
+    source: SourceOption = None,
     until: UntilOption = None,
     first: FromOption = None,
     day: Annotated[str | None, typer.Option("--date", metavar="DATE")] = None,
     path: PathOption = None,
 ) -> None:
-    """Bring a source's days into landing as immutable files."""
+    """Bring a source's days into landing as immutable files; by default the source and path used before."""
     from pipelines.land import land as run
+    from pipelines.landing import kept_source
 
     start, last = (_date(day), _date(day)) if day else (_optional_date(first), _optional_date(until))
     if last is None:
         raise UsageError("give --date or --until")
-    _done(run(load_settings(), source, path, start, last))
+    settings = load_settings()
+    if source is None:
+        source, path = kept_source(settings)
+    if source is None:
+        _done({"rows": 0, "note": "this home has no source: its landing files are delivered by somebody else"})
+        return
+    _done(run(settings, source, path, start, last))
 
 
 RangeDate = Annotated[str | None, typer.Option("--date", help="One night.", metavar="DATE")]
@@ -110,19 +117,21 @@ def preprocess(day: RangeDate = None, first: FromOption = None, until: UntilOpti
 
 @app.command()
 def audit(
-    stage: Annotated[str, typer.Argument(help="landing, events, features or scores.")],
+    stages: Annotated[list[str], typer.Argument(help="landing, events, features, scores: one or several.")],
     day: RangeDate = None,
     first: FromOption = None,
     until: UntilOption = None,
     accept_quarantine: AcceptOption = None,
 ) -> None:
-    """Hold one stage of a night against its expectations; a critical failure stops the night."""
+    """Hold stages of a night against their expectations, in order; a critical failure stops the night."""
     from pipelines.steps import AUDITS, audit_step, run_step
 
-    if stage not in AUDITS:
-        raise UsageError(f"no audit stage {stage!r}; choose from {', '.join(AUDITS)}")
-    step = audit_step(stage, accept_quarantine)
-    _done(run_step(load_settings(), step, _range(day, first, until), _report))
+    unknown = [stage for stage in stages if stage not in AUDITS]
+    if unknown:
+        raise UsageError(f"no audit stage {unknown[0]!r}; choose from {', '.join(AUDITS)}")
+    settings, batch = load_settings(), _range(day, first, until)
+    results = [run_step(settings, audit_step(stage, accept_quarantine), batch, _report) for stage in stages]
+    _done({"audits": results})
 
 
 @app.command("publish-lake")
@@ -161,8 +170,14 @@ def rescore(
 
 
 @app.command()
+def marts(day: RangeDate = None, first: FromOption = None, until: UntilOption = None) -> None:
+    """Build what BI reads, in the warehouse (dbt)."""
+    _step("marts", _range(day, first, until))
+
+
+@app.command()
 def publish(day: RangeDate = None, first: FromOption = None, until: UntilOption = None) -> None:
-    """Build the marts and swap them in for BI."""
+    """Swap the newest night's marts in for BI."""
     _step("publish", _range(day, first, until))
 
 
@@ -303,17 +318,18 @@ def doctor() -> None:
 def main() -> None:
     """Run the command; every failure is one line on stderr and one JSON object on stdout."""
     os.environ.setdefault("TZ", "UTC")
-    sys.exit(_run(lambda: app(standalone_mode=False)))
+    sys.exit(run_and_report(lambda: app(standalone_mode=False)))
 
 
-def _run(call: Callable[[], Any]) -> int:
+def run_and_report(call: Callable[[], Any]) -> int:
+    """The exit code of `call`, after its failure, if any, was said in one line."""
     try:
         code = call()
         return code if isinstance(code, int) else 0
     except UsageError as error:
         return _failed(str(error), 2)
     except NightmarketError as error:
-        return _failed(str(error), 1)
+        return _failed(str(error), 1, retry=isinstance(error, Unavailable))
     except KeyboardInterrupt:
         return _failed("interrupted; run the same command again to go on", 130)
     except Exception as error:  # the last line of defence: one line for the person, the traceback in a file
@@ -322,9 +338,10 @@ def _run(call: Callable[[], Any]) -> int:
         return _failed(_unexpected(error), 1)
 
 
-def _failed(reason: str, code: int) -> int:
+def _failed(reason: str, code: int, retry: bool = False) -> int:
+    """`retry`: whether the same call may succeed later without anybody doing anything; schedulers go by it."""
     print(f"nightmarket: {reason}", file=sys.stderr, flush=True)
-    print(json.dumps({"status": "failed", "error": reason}), flush=True)
+    print(json.dumps({"status": "failed", "error": reason, "retry": retry}), flush=True)
     return code
 
 

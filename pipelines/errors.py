@@ -9,6 +9,12 @@ class AuditFailed(NightmarketError):
     """A critical expectation failed: nothing of this night is published. Retrying does not help."""
 
 
+class Unavailable(NightmarketError):
+    """What the step needs cannot be reached right now (another process holds it, a server does not answer): the same
+    call may succeed in a minute. The only failure that a scheduler repeats by itself.
+    """
+
+
 class Superseded(NightmarketError):
     """A newer attempt owns this step: this one must not publish anything."""
 

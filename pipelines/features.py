@@ -13,8 +13,9 @@ import sys
 import time
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from pipelines import built
 from pipelines.contracts import EVENT_DATE, OPS_PENDING_DAYS
 from pipelines.errors import AuditFailed, NightmarketError
 from pipelines.faults import fault_point
@@ -26,31 +27,28 @@ PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
 _TAGS = {"features": "tag:features", "marts": "tag:publish"}
 
 
-def build(settings: Settings, as_of: date, select: Literal["features", "marts"], attempt: Attempt) -> dict[str, Any]:
+def build(
+    settings: Settings, as_of: date, select: built.Half, attempt: Attempt, events: bool = False
+) -> dict[str, Any]:
     """Build and test one half of the dbt project as of a night; a rerun ends equal.
 
     `features` builds day facts of the pending event dates and every feature table, and then forgets those dates.
-    `marts` builds what BI reads. Returns {"select", "as_of", "models", "tests", "seconds", "pending_days"}.
+    `marts` builds what BI reads. With `events`, dbt's JSON events go to stdout as they happen. Returns {"select", "as_of", "models", "tests", "seconds", "pending_days"}.
     Raises AuditFailed when a data test fails, NightmarketError when anything else does; the message is one line.
     """
     pending = _pending_days(settings)
     fault_point("features.started")
+    with guard(settings, attempt):  # an attempt that slept here while its successor went on must not build after it
+        seen = built.inputs(settings, select)
     started = time.monotonic()
-    counts = _run_dbt(settings, as_of, select)
+    counts = _run_dbt(settings, as_of, select, events)
     fault_point("features.built")
-    if select == "features":
-        with guard(settings, attempt):
+    with guard(settings, attempt):
+        if select == "features":
             _forget(settings, pending)
+        built.keep(settings, select, as_of, seen)
     seconds = round(time.monotonic() - started, 2)
     return {"select": select, "as_of": str(as_of), **counts, "seconds": seconds, "pending_days": len(pending)}
-
-
-def built_as_of(settings: Settings) -> date | None:
-    """The night that the feature tables stand for; None before their first build."""
-    with contextlib.closing(open_warehouse(settings)) as connection:
-        known = connection.execute("select 1 from duckdb_views() where view_name = 'stg_as_of'").fetchone()
-        row = connection.execute("select as_of from staging.stg_as_of").fetchone() if known else None
-    return row[0] if row else None
 
 
 def _pending_days(settings: Settings) -> list[tuple[date, str]]:
@@ -70,13 +68,13 @@ def _forget(settings: Settings, built: list[tuple[date, str]]) -> None:
             )
 
 
-def _run_dbt(settings: Settings, as_of: date, select: Literal["features", "marts"]) -> dict[str, int]:
+def _run_dbt(settings: Settings, as_of: date, select: built.Half, events: bool) -> dict[str, int]:
     target, logs = settings.home / "dbt" / "target", settings.home / "dbt" / "logs"
     results = target / "run_results.json"
     results.unlink(missing_ok=True)  # that of an earlier run must not speak for this one
     command = [
-        str(Path(sys.executable).with_name("dbt")), "--quiet", "--no-use-colors",
-        "build", "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target", "embedded",
+        str(Path(sys.executable).with_name("dbt")), "--no-use-colors",
+        *(("--log-format", "json") if events else ("--quiet",)), "build", "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target", "embedded",
         "--target-path", str(target), "--log-path", str(logs),
         # `buildable` leaves out tests that also look at models of the other half
         "--select", _TAGS[select], "--indirect-selection", "buildable", "--exclude-resource-type", "unit_test",
@@ -86,7 +84,8 @@ def _run_dbt(settings: Settings, as_of: date, select: Literal["features", "marts
             command,
             env=_environment(settings, as_of),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=None if events else subprocess.PIPE,
+            stderr=None if events else subprocess.PIPE,
             text=True,
             errors="replace",
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
@@ -95,7 +94,7 @@ def _run_dbt(settings: Settings, as_of: date, select: Literal["features", "marts
         raise NightmarketError(f"cannot start dbt ({command[0]}): {error.strerror}; run `make setup`") from error
     nodes = _results(results)
     if done.returncode != 0:
-        raise _failure(select, as_of, nodes, done.stdout + done.stderr, logs / "dbt.log")
+        raise _failure(select, as_of, nodes, (done.stdout or "") + (done.stderr or ""), logs / "dbt.log")
     kinds = [node["unique_id"].partition(".")[0] for node in nodes]
     return {"models": kinds.count("model"), "tests": kinds.count("test")}
 

@@ -24,7 +24,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from pipelines.contracts import EARLY_DAYS, ENTITIES, EVENT_DATE, EVENTS, LANDING_DATE, QUARANTINE, QUARANTINE_SCHEMA
-from pipelines.errors import NightmarketError
+from pipelines.errors import NightmarketError, Unavailable
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt
 from pipelines.settings import Batch, Settings
@@ -209,7 +209,7 @@ def _write(settings: Settings, name: str, wanted: dict[str, date], present: dict
             actions, "append", Schema.from_arrow(schema), partition_by=[column], commit_properties=properties
         )
     except CommitFailedError as error:
-        raise NightmarketError(f"another process committed to lake/{name} at the same moment; run again") from error
+        raise Unavailable(f"another process committed to lake/{name} at the same moment; run again") from error
     except DeltaError as error:
         raise NightmarketError(f"commit to lake/{name} failed: {str(error).splitlines()[0]}") from error
     return DeltaTable(root).version()

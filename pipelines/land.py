@@ -49,7 +49,7 @@ def land(
     source = with_options(source, options)
     shop = settings.shop or source_name
     with _one_line_errors(settings.landing), _workdir(settings) as work, _progress(progress) as tell:
-        _keep_source(settings, shop, source_name, options)
+        _keep_source(settings, shop, source_name, path, options)
         counts = _Counts()
         for delivery in source.land(LandRequest(path, first, last, work, settings.memory_limit)):
             tell(f"{delivery.entity} {delivery.day}")
@@ -174,8 +174,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _keep_source(settings: Settings, shop: str, name: str, options: dict[str, Any]) -> None:
-    """Later nights ask this file for the closed days. A home is one shop's, and a shop has one source."""
+def _keep_source(settings: Settings, shop: str, name: str, origin: Path | None, options: dict[str, Any]) -> None:
+    """Later nights ask this file for the closed days, and where to land from. One home, one shop, one source."""
     others = sorted(p.name for p in settings.landing.glob("[!._]*") if p.is_dir() and p.name != shop)
     if others:
         raise UsageError(
@@ -190,7 +190,8 @@ def _keep_source(settings: Settings, shop: str, name: str, options: dict[str, An
                     f"{path.parent} holds landing files of source {before};"
                     f" land {name} in a NIGHTMARKET_HOME of its own"
                 )
-    write_atomic(path, json.dumps({"source": name, "options": options}, indent=1, sort_keys=True).encode())
+    kept = {"source": name, "path": origin and str(origin.resolve()), "options": options}
+    write_atomic(path, json.dumps(kept, indent=1, sort_keys=True).encode())
 
 
 @contextmanager

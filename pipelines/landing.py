@@ -96,6 +96,21 @@ def _source_of(settings: Settings) -> Source | None:
         raise NightmarketError(f"{path} is broken ({error}); run `nightmarket land` again to write it anew") from error
 
 
+def kept_source(settings: Settings) -> tuple[str | None, Path | None]:
+    """Name and path of the source that landed here before; (None, None) where somebody else delivers the files."""
+    path = settings.landing / shop_of(settings) / SOURCE_FILE
+    if not path.exists():
+        return None, None
+    try:
+        kept = json.loads(path.read_text())
+        source, origin = get_source(kept["source"]), kept.get("path")
+    except (ValueError, KeyError, TypeError) as error:
+        raise NightmarketError(f"{path} is broken ({error}); run `nightmarket land --source …` once") from error
+    if source.needs_path and origin is None:
+        return None, None
+    return source.name, origin and Path(origin)
+
+
 def with_options(source: Source, options: dict[str, Any]) -> Source:
     return source.with_options(options) if source.with_options else source
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines import lake, ops
+from pipelines import built, lake, ops
 from pipelines.contracts import (
     ENTITIES,
     EVENT_DATE,
@@ -33,6 +33,9 @@ def load(settings: Settings, batch: Batch, attempt: Attempt) -> dict[str, Any]:
         for entity in ENTITIES.values():
             changed = _changed(settings, connection, entity)
             if changed:
+                built.forget(
+                    settings, "features", "marts"
+                )  # before the commit: a kill costs a build, never a stale one
                 rows += _load_partitions(settings, connection, entity, changed)
             partitions[entity.name] = len(changed)
             fault_point(f"load.{entity.name}")

@@ -12,6 +12,7 @@ from pipelines.settings import Batch, Settings, night
 from pipelines.steps import STEPS, Report, Result, Step, audit_step, run_step
 
 TO_LAKE = ("preprocess", "audit-landing", "audit-events", "publish-lake", "load", "features", "audit-features")
+TO_BI = ("marts", "publish")
 
 
 def land_step(source: str, path: Path | None) -> Step:
@@ -38,7 +39,7 @@ def run_night(
     results.append(run_step(settings, STEPS["score"], batch, report))
     results.append(run_step(settings, audit_step("scores"), batch, report))
     results += rescore(settings, day, report)
-    results.append(run_step(settings, STEPS["publish"], batch, report))
+    results += [run_step(settings, STEPS[name], batch, report) for name in TO_BI]
     return _summary(batch, results)
 
 
@@ -63,7 +64,7 @@ def run_history(
     for sentence in results[0]["missing_days"]:
         report(sentence)
     results += rescore(settings, batch.first - timedelta(1), report)
-    results.append(run_step(settings, STEPS["publish"], batch, report))
+    results += [run_step(settings, STEPS[name], batch, report) for name in TO_BI]
     return _summary(batch, results)
 
 

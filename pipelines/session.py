@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pyspark.sql import SparkSession
 
 from pipelines.doctor import require_java
-from pipelines.errors import NightmarketError, UsageError
+from pipelines.errors import NightmarketError, Unavailable, UsageError
 from pipelines.settings import Settings
 
 SAIL_MEMORY_BYTES = 3 * 1024**3
@@ -73,7 +73,7 @@ def _sail(settings: Settings) -> Iterator[str]:
         server.start(background=True)
         address = server.listening_address
         if address is None:
-            raise NightmarketError("Sail did not open its port on 127.0.0.1; run again, or use engine spark")
+            raise Unavailable("Sail did not open its port on 127.0.0.1; run again, or use engine spark")
         yield f"sc://{address[0]}:{address[1]}"
     finally:
         with contextlib.suppress(RuntimeError):  # it never started
@@ -103,7 +103,7 @@ def _connected(remote: str, local: Settings | None = None) -> Iterator[SparkSess
         raise
     except Exception as error:  # gRPC, JVM and Connect each raise their own
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise NightmarketError(f"cannot reach the Spark engine at {remote}: {line}") from error
+        raise Unavailable(f"cannot reach the Spark engine at {remote}: {line}") from error
     try:
         yield session
     finally:

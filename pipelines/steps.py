@@ -10,13 +10,13 @@ import json
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import duckdb
 
-from pipelines import ops, staging
+from pipelines import built, ops, staging
 from pipelines.audit import verdicts
 from pipelines.contracts import OPS_NIGHTS, OPS_RUNS, SCORES_RECOMMENDATIONS
 from pipelines.errors import NightmarketError, Superseded
@@ -63,40 +63,59 @@ def _load(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
     return load(settings, batch, attempt)
 
 
-def _features(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
+def _features(settings: Settings, batch: Batch, attempt: Attempt, events: bool = False) -> Result:
     from pipelines import features
 
     verdicts.forget(settings, "features", batch)
-    return features.build(settings, newest_night(settings, batch), "features", attempt)
+    with guard(settings, attempt):
+        built.forget(settings, "features", "marts")
+    return features.build(settings, newest_night(settings, batch), "features", attempt, events)
 
 
 def _score(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
     from pipelines.scoring import score
 
     verdicts.forget(settings, "scores", batch)
+    with guard(settings, attempt):
+        built.forget(settings, "marts")
     return score(settings, batch.last, attempt)
 
 
-def _publish(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
-    """Marts for the newest night, then one swap of the BI file; refused unless every audit behind it passed."""
-    from pipelines import bi, features, landing
+def _marts(settings: Settings, batch: Batch, attempt: Attempt, events: bool = False) -> Result:
+    """Marts for the newest night; refused unless every audit behind them passed."""
+    from pipelines import features, landing
 
     newest = newest_night(settings, batch)
     _require_audits(settings, batch, newest)
-    stands = features.built_as_of(settings)
-    if stands != newest:
-        raise NightmarketError(f"features stand as of {stands}, not of {newest}; run `nightmarket features` first")
+    _require_built(settings, "features", newest)
     row = {
         "night": batch.last,
         "is_closed": batch.last in landing.closed_days(settings, batch),
         "published_at": datetime.now(UTC),
     }
     with guard(settings, attempt), ops.writing(settings) as connection:
+        built.forget(settings, "marts")
         upsert(connection, OPS_NIGHTS, [row])
-    built = features.build(settings, newest, "marts", attempt)
+    return features.build(settings, newest, "marts", attempt, events)
+
+
+def _publish(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
+    """The marts of the newest night, as one swap of the BI file."""
+    from pipelines import bi
+
+    newest = newest_night(settings, batch)
+    _require_audits(settings, batch, newest)
+    _require_built(settings, "marts", newest)
     private, rows = bi.build(settings, newest, attempt)
     bi.swap(settings, private, newest, attempt)
-    return {"rows": sum(rows.values()), "marts": rows, "night": str(newest), "dbt_seconds": built["seconds"]}
+    return {"rows": sum(rows.values()), "marts": rows, "night": str(newest)}
+
+
+def _require_built(settings: Settings, half: built.Half, newest: date) -> None:
+    stands = built.as_of(settings, half)
+    if stands != newest:
+        found = f"as of {stands}" if stands else "not built since their inputs changed"
+        raise NightmarketError(f"{half} are {found}, night {newest} needs them: run `nightmarket {half}` first")
 
 
 def _require_audits(settings: Settings, batch: Batch, newest: date) -> None:
@@ -122,6 +141,7 @@ STEPS: dict[str, Step] = {
         Step("load", _load, scope="warehouse"),
         Step("features", _features, scope="warehouse"),
         Step("score", _score),
+        Step("marts", _marts, scope="warehouse"),
         Step("publish", _publish, scope="bi"),
     )
 }
@@ -137,6 +157,12 @@ def audit_step(stage: str, accept_quarantine: str | None = None) -> Step:
         return audit(settings, stage, batch, accept_quarantine=accept_quarantine)
 
     return Step(f"audit-{stage}", run)
+
+
+def dbt_step(half: built.Half, events: bool) -> Step:
+    """One half of the dbt project as a step; with `events`, dbt's own JSON events go to stdout while it runs."""
+    run = {"features": _features, "marts": _marts}[half]
+    return replace(STEPS[half], run=lambda settings, batch, attempt: run(settings, batch, attempt, events))
 
 
 def newest_night(settings: Settings, batch: Batch) -> date:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from pipelines import contracts
 from pipelines.contracts import TABLES, Table
-from pipelines.errors import NightmarketError
+from pipelines.errors import NightmarketError, Unavailable
 from pipelines.settings import Settings
 
 
@@ -33,7 +33,7 @@ def open_warehouse(settings: Settings, read_only: bool = False) -> duckdb.DuckDB
     except duckdb.IOException as error:
         text = str(error).splitlines()[0]
         if "lock" in text.lower():
-            raise NightmarketError(
+            raise Unavailable(
                 f"the warehouse {path} is open in another process; wait for it or stop it ({text})"
             ) from error
         raise NightmarketError(f"cannot open the warehouse {path}: {text}") from error
