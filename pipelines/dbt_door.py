@@ -39,9 +39,10 @@ def run(settings: Settings, words: list[str], environment: dict[str, str]) -> di
     from pipelines.steps import dbt_step, newest_night, run_step
 
     verb = words[0] if words else ""
-    half, batch = environment.get("NIGHTMARKET_HALF", ""), _night(environment)
-    if half not in get_args(built.Half) or verb not in (WATCHED, *FALLBACK):
-        raise UsageError(f"nightmarket-dbt {verb}: half {half!r}; it is for the dbt groups of the DAGs only")
+    wanted, batch = environment.get("NIGHTMARKET_HALF", ""), _night(environment)
+    half: built.Half | None = next((h for h in get_args(built.Half) if h == wanted), None)
+    if half is None or verb not in (WATCHED, *FALLBACK):
+        raise UsageError(f"nightmarket-dbt {verb}: half {wanted!r}; it is for the dbt groups of the DAGs only")
     with _one_at_a_time(settings):
         if verb in FALLBACK and built.as_of(settings, half) == newest_night(settings, batch):
             return {"half": half, "already": True}

@@ -33,7 +33,9 @@ def build(
     """Build and test one half of the dbt project as of a night; a rerun ends equal.
 
     `features` builds day facts of the pending event dates and every feature table, and then forgets those dates.
-    `marts` builds what BI reads. With `events`, dbt's JSON events go to stdout as they happen. Returns {"select", "as_of", "models", "tests", "seconds", "pending_days"}.
+    `marts` builds what BI reads. With `events`, dbt's JSON events go to stdout as they happen.
+
+    Returns {"select", "as_of", "models", "tests", "seconds", "pending_days"}.
     Raises AuditFailed when a data test fails, NightmarketError when anything else does; the message is one line.
     """
     pending = _pending_days(settings)
@@ -72,9 +74,10 @@ def _run_dbt(settings: Settings, as_of: date, select: built.Half, events: bool) 
     target, logs = settings.home / "dbt" / "target", settings.home / "dbt" / "logs"
     results = target / "run_results.json"
     results.unlink(missing_ok=True)  # that of an earlier run must not speak for this one
+    said = ("--log-format", "json") if events else ("--quiet",)
     command = [
-        str(Path(sys.executable).with_name("dbt")), "--no-use-colors",
-        *(("--log-format", "json") if events else ("--quiet",)), "build", "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target", "embedded",
+        str(Path(sys.executable).with_name("dbt")), *said, "--no-use-colors",
+        "build", "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target", "embedded",
         "--target-path", str(target), "--log-path", str(logs),
         # `buildable` leaves out tests that also look at models of the other half
         "--select", _TAGS[select], "--indirect-selection", "buildable", "--exclude-resource-type", "unit_test",

@@ -18,7 +18,7 @@ from pipelines.contracts import ENTITIES, LINE, UNREADABLE, UNREADABLE_REASON
 from pipelines.errors import NightmarketError, UsageError
 from pipelines.faults import fault_point
 from pipelines.files import fsync_folder, write_atomic
-from pipelines.landing import SOURCE_FILE, with_options
+from pipelines.landing import ORIGIN_FILE, SOURCE_FILE, with_options
 from pipelines.settings import Batch, Settings
 from pipelines.sources import Delivery, LandRequest, Source, get_source
 
@@ -49,7 +49,8 @@ def land(
     source = with_options(source, options)
     shop = settings.shop or source_name
     with _one_line_errors(settings.landing), _workdir(settings) as work, _progress(progress) as tell:
-        _keep_source(settings, shop, source_name, path, options)
+        _keep_source(settings, shop, source_name, options)
+        write_atomic(settings.run / ORIGIN_FILE, json.dumps({"path": path and str(path.resolve())}).encode())
         counts = _Counts()
         for delivery in source.land(LandRequest(path, first, last, work, settings.memory_limit)):
             tell(f"{delivery.entity} {delivery.day}")
@@ -174,8 +175,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _keep_source(settings: Settings, shop: str, name: str, origin: Path | None, options: dict[str, Any]) -> None:
-    """Later nights ask this file for the closed days, and where to land from. One home, one shop, one source."""
+def _keep_source(settings: Settings, shop: str, name: str, options: dict[str, Any]) -> None:
+    """Later nights ask this file for the closed days. A home is one shop's, and a shop has one source."""
     others = sorted(p.name for p in settings.landing.glob("[!._]*") if p.is_dir() and p.name != shop)
     if others:
         raise UsageError(
@@ -190,8 +191,7 @@ def _keep_source(settings: Settings, shop: str, name: str, origin: Path | None, 
                     f"{path.parent} holds landing files of source {before};"
                     f" land {name} in a NIGHTMARKET_HOME of its own"
                 )
-    kept = {"source": name, "path": origin and str(origin.resolve()), "options": options}
-    write_atomic(path, json.dumps(kept, indent=1, sort_keys=True).encode())
+    write_atomic(path, json.dumps({"source": name, "options": options}, indent=1, sort_keys=True).encode())
 
 
 @contextmanager

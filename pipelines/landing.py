@@ -13,6 +13,8 @@ from pipelines.settings import Batch, Settings
 from pipelines.sources import Source, get_source
 
 SOURCE_FILE = "_source.json"
+ORIGIN_FILE = "origin.json"
+"""In `run/`, not beside the landing files: where the source's data is may differ on the machine they move to."""
 _KINDS = ("jsonl", "csv", "parquet")
 
 
@@ -98,17 +100,12 @@ def _source_of(settings: Settings) -> Source | None:
 
 def kept_source(settings: Settings) -> tuple[str | None, Path | None]:
     """Name and path of the source that landed here before; (None, None) where somebody else delivers the files."""
-    path = settings.landing / shop_of(settings) / SOURCE_FILE
-    if not path.exists():
+    source = _source_of(settings)
+    known = settings.run / ORIGIN_FILE
+    path = json.loads(known.read_text())["path"] if known.exists() else None
+    if source is None or (source.needs_path and path is None):
         return None, None
-    try:
-        kept = json.loads(path.read_text())
-        source, origin = get_source(kept["source"]), kept.get("path")
-    except (ValueError, KeyError, TypeError) as error:
-        raise NightmarketError(f"{path} is broken ({error}); run `nightmarket land --source …` once") from error
-    if source.needs_path and origin is None:
-        return None, None
-    return source.name, origin and Path(origin)
+    return source.name, path and Path(path)
 
 
 def with_options(source: Source, options: dict[str, Any]) -> Source:

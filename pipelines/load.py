@@ -33,9 +33,7 @@ def load(settings: Settings, batch: Batch, attempt: Attempt) -> dict[str, Any]:
         for entity in ENTITIES.values():
             changed = _changed(settings, connection, entity)
             if changed:
-                built.forget(
-                    settings, "features", "marts"
-                )  # before the commit: a kill costs a build, never a stale one
+                built.forget(settings, "features", "marts")
                 rows += _load_partitions(settings, connection, entity, changed)
             partitions[entity.name] = len(changed)
             fault_point(f"load.{entity.name}")
