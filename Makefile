@@ -9,15 +9,19 @@ TORCH_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup demo test test-all test-rest lint format lock clean
+# dbt's manifest, from which Airflow makes a task of each model. Parsing opens no warehouse.
+MANIFEST := dbt_project/target/manifest.json
+DBT_FILES := $(shell find dbt_project -type f -not -path '*/target/*' -not -path '*/logs/*')
+
+.PHONY: help setup demo up down test test-all test-rest lint format lock clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: .venv/.ready ## Make .venv from the pinned constraint file
+setup: .venv/.ready .venv-airflow/.ready $(MANIFEST) ## Make both environments from the pinned constraint files
 
 .venv/.ready: requirements/main.in requirements/main.txt pyproject.toml
-	@echo "Set-up: about 2 to 5 minutes and 3 GB with a CPU build of torch."
+	@echo "Set-up: about 3 to 6 minutes and 3.5 GB with a CPU build of torch."
 	@echo "Where pip finds only the CUDA build it is about 5 GB more; for a CPU-only install give"
 	@echo "  make setup TORCH_FIND_LINKS=<folder or page with torch's CPU wheels>"
 	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) on this machine: install Python 3.11"; exit 1; }
@@ -28,7 +32,23 @@ setup: .venv/.ready ## Make .venv from the pinned constraint file
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@
 
-demo: setup ## One shop, a year of history, three nights, a summary
+.venv-airflow/.ready: requirements/airflow.in requirements/airflow.txt .venv/.ready
+	$(PYTHON) -m venv .venv-airflow
+	$(BIN)/uv pip install --quiet --compile-bytecode --python .venv-airflow/bin/python \
+		-r requirements/airflow.in -c requirements/airflow.txt
+	@touch $@
+
+$(MANIFEST): .venv/.ready $(DBT_FILES)
+	NIGHTMARKET_AS_OF=2000-01-01 $(BIN)/dbt --quiet parse --project-dir dbt_project --profiles-dir dbt_project
+	@touch $@
+
+up: setup ## Start Airflow and MLflow on 127.0.0.1
+	$(BIN)/nightmarket up
+
+down: ## Stop what `make up` or `make demo` started
+	@if [ -x $(BIN)/nightmarket ]; then $(BIN)/nightmarket down; else echo "nothing was set up here"; fi
+
+demo: setup ## One shop, a year of history, three nights in Airflow, a summary
 	$(BIN)/nightmarket doctor
 	$(BIN)/nightmarket demo
 
@@ -53,7 +73,9 @@ format: setup ## Let ruff format the code
 lock: setup ## Resolve requirements/main.in into the pinned constraint file
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links \
 		$(if $(TORCH_FIND_LINKS),--find-links "$(TORCH_FIND_LINKS)") requirements/main.in -o requirements/main.txt
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links \
+		requirements/airflow.in -o requirements/airflow.txt
 	sed -i 's/+cpu$$//' requirements/main.txt
 
-clean: ## Remove the environment and what the demo wrote
-	rm -rf .venv var
+clean: down ## Remove the environments and what the demo wrote
+	rm -rf .venv .venv-airflow dbt_project/target var

@@ -259,6 +259,16 @@ def vacuum(
 
 
 @app.command()
+def retention(
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this, count only.")] = False,
+) -> None:
+    """Delete audit pages and task logs past their time."""
+    from pipelines.retention import retention as run
+
+    _done(run(load_settings(), dry_run=not yes))
+
+
+@app.command()
 def status() -> None:
     """What BI sees now, and how the last nights went."""
     from pipelines.status import status as found
@@ -291,6 +301,22 @@ def fingerprint() -> None:
     for name, digest in found.items():
         _report(f"{digest[:16]}  {name}")
     _done({"tables": found})
+
+
+@app.command()
+def up() -> None:
+    """Start Airflow and MLflow on 127.0.0.1 and say where they are."""
+    from pipelines.serve import stack
+
+    _done(stack.up(load_settings(), _report))
+
+
+@app.command()
+def down() -> None:
+    """Stop what `up` started, and nothing else."""
+    from pipelines.serve import stack
+
+    _done(stack.down(load_settings(), _report))
 
 
 @app.command()

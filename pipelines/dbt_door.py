@@ -38,7 +38,7 @@ def run(settings: Settings, words: list[str], environment: dict[str, str]) -> di
     """
     from pipelines.steps import dbt_step, newest_night, run_step
 
-    verb = words[0] if words else ""
+    verb = next((word for word in words if not word.startswith("-")), "")  # dbt's global flags may come before it
     wanted, batch = environment.get("NIGHTMARKET_HALF", ""), _night(environment)
     half: built.Half | None = next((h for h in get_args(built.Half) if h == wanted), None)
     if half is None or verb not in (WATCHED, *FALLBACK):

@@ -20,10 +20,10 @@ from pipelines.contracts import EVENT_DATE, OPS_PENDING_DAYS
 from pipelines.errors import AuditFailed, NightmarketError
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
-from pipelines.settings import Settings
+from pipelines.settings import REPOSITORY, Settings
 from pipelines.warehouse import open_warehouse, transaction
 
-PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
+PROJECT = REPOSITORY / "dbt_project"
 _TAGS = {"features": "tag:features", "marts": "tag:publish"}
 
 

@@ -10,6 +10,8 @@ import yaml
 
 from pipelines.errors import UsageError
 
+REPOSITORY = Path(__file__).resolve().parent.parent
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -30,7 +32,10 @@ class Settings:
     bi_history_days: int = 90
     keep_nights: int = 7  # published BI files kept for `rollback`
     vacuum_days: int = 30  # lake versions younger than this stay readable
+    log_days: int = 30  # Airflow's task logs
     memory_limit: str = "4GB"  # DuckDB
+    airflow_port: int = 8080  # both on 127.0.0.1 only
+    mlflow_port: int = 5000
 
     @property
     def landing(self) -> Path:

@@ -1,0 +1,54 @@
+"""`nightmarket retention`: delete reports and logs past their time. Nothing else is touched."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pipelines import bi
+from pipelines.settings import Settings
+
+
+def retention(settings: Settings, dry_run: bool = True, today: date | None = None) -> dict[str, Any]:
+    """Delete, or with `dry_run` only count, what is older than the settings say.
+
+    Audit pages of nights more than `bi_history_days` before the night BI sees (a shop may be behind the calendar), and
+    task logs of Airflow older than `log_days`. Returns counts by kind.
+    """
+    newest = bi.current_night(settings) or today or datetime.now(UTC).date()
+    pages = list(_old_pages(settings, newest - timedelta(settings.bi_history_days)))
+    logs = list(_old_files(settings.home / "airflow" / "logs", settings.log_days))
+    if not dry_run:
+        for folder in pages:
+            shutil.rmtree(folder)
+        for file in logs:
+            file.unlink(missing_ok=True)
+        _drop_empty(settings.home / "airflow" / "logs")
+    return {"dry_run": dry_run, "audit_pages": len(pages), "log_files": len(logs)}
+
+
+def _old_pages(settings: Settings, oldest: date) -> Iterator[Path]:
+    """Folders are named after a night, or after the first and last day of a stretch of history."""
+    root = settings.reports / "audit"
+    for folder in sorted(root.iterdir()) if root.is_dir() else []:
+        try:
+            last = date.fromisoformat(folder.name.rpartition("..")[2])
+        except ValueError:
+            continue
+        if last <= oldest:
+            yield folder
+
+
+def _old_files(root: Path, days: int) -> Iterator[Path]:
+    oldest = time.time() - days * 86_400
+    for file in sorted(root.rglob("*.log")):
+        if file.is_file() and file.stat().st_mtime < oldest:
+            yield file
+
+
+def _drop_empty(root: Path) -> None:
+    for folder in sorted((p for p in root.rglob("*") if p.is_dir()), reverse=True):
+        if not any(folder.iterdir()):
+            folder.rmdir()

@@ -1,0 +1,28 @@
+"""Passwords and keys of the stack: generated once, in files that only their owner may read."""
+
+import base64
+import json
+import os
+import secrets
+from pathlib import Path
+
+from pipelines.files import write_atomic
+
+
+def password(path: Path, characters: int = 24) -> str:
+    """The secret kept in `path`; made on the first call."""
+    if not path.exists():
+        write_atomic(path, secrets.token_urlsafe(characters).encode(), mode=0o600)
+    return path.read_text()
+
+
+def fernet_key(path: Path) -> str:
+    """A key of the form that Fernet wants: 32 random bytes in URL-safe base 64."""
+    if not path.exists():
+        write_atomic(path, base64.urlsafe_b64encode(os.urandom(32)), mode=0o600)
+    return path.read_text()
+
+
+def airflow_passwords(path: Path, users: dict[str, str]) -> None:
+    """The password file of Airflow's simple auth manager; it would write its own one readable by everybody."""
+    write_atomic(path, json.dumps(users).encode(), mode=0o600)

@@ -1,0 +1,155 @@
+"""`make up` and `make down`: Airflow and MLflow on loopback, and the end of just what was started."""
+
+import json
+import secrets
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import NightmarketError
+from pipelines.files import write_atomic
+from pipelines.serve import airflow, mlflow, processes
+from pipelines.serve.client import Airflow
+from pipelines.settings import REPOSITORY, Settings
+
+Report = Callable[[str], None]
+START_SECONDS = 300.0
+POOLS = {
+    "warehouse_write": "one writer at a time in the warehouse",
+    "gpu": "one training at a time",
+    "turn": "one run at a time asks whether it is its turn",
+}
+
+
+def up(settings: Settings, report: Report) -> dict[str, Any]:
+    """Start what is not running, wait until it answers, unless it does already; returns URLs, users, password files.
+
+    Raises NightmarketError where a port is taken, an environment is missing or a server does not come up.
+    """
+    if not airflow.PROGRAM.exists():
+        raise NightmarketError(f"no Airflow at {airflow.PROGRAM.parent.parent}: run `make setup` first")
+    mark = _mark(settings)
+    airflow.admin_password(settings)
+    if not list(processes.marked(mark)):
+        _require_free(settings)
+        environment = airflow.environment(settings)
+        report("airflow: preparing its database")
+        _prepare(settings, environment)
+        logs = settings.home / "logs"
+        for name, words in airflow.SERVERS.items():
+            command = [str(airflow.PROGRAM), *words]
+            processes.start(command, environment, mark, logs / f"airflow-{name}.log", airflow.home(settings))
+        mlflow_log = logs / "mlflow.log"
+        processes.start(mlflow.command(settings), mlflow.environment(settings), mark, mlflow_log, mlflow.home(settings))
+    _wait(settings, mark, report)
+    Airflow.log_in(settings).ensure_pools(POOLS)
+    for name, address, secret in (
+        ("Airflow", airflow.url(settings), airflow.home(settings)),
+        ("MLflow", mlflow.url(settings), mlflow.home(settings)),
+    ):
+        report(f"{name:<8} {address}   user admin, password in {secret / 'admin-password'}")
+    return {"airflow": airflow.url(settings), "mlflow": mlflow.url(settings)}
+
+
+def down(settings: Settings, report: Report) -> dict[str, Any]:
+    """Stop every process of the stack, whoever its parent is by now: TERM, 15 seconds, KILL."""
+    stopped = processes.stop(_mark(settings)) if _mark_file(settings).exists() else 0
+    report(f"stopped {stopped} processes" if stopped else "nothing was running")
+    return {"stopped": stopped}
+
+
+def is_up(settings: Settings) -> bool:
+    """Whether every server of the stack answers."""
+    return all(not problem for problem in _unhealthy(settings).values())
+
+
+def mark_of(settings: Settings) -> str:
+    """What every process of this home's stack carries in its environment."""
+    return _mark(settings)
+
+
+def _mark_file(settings: Settings) -> Path:
+    return settings.run / "stack"
+
+
+def _mark(settings: Settings) -> str:
+    path = _mark_file(settings)
+    if not path.exists():
+        write_atomic(path, secrets.token_hex(8).encode(), mode=0o600)
+    return path.read_text()
+
+
+def _require_free(settings: Settings) -> None:
+    for name in ("airflow_port", "mlflow_port"):
+        port = getattr(settings, name)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise NightmarketError(
+                    f"port {port} on 127.0.0.1 is taken ({error.strerror}): stop what holds it, or choose another one"
+                    f" by NIGHTMARKET_{name.upper()} or `{name}:` in {settings.home / 'settings.yaml'}"
+                ) from error
+
+
+def _prepare(settings: Settings, environment: dict[str, str]) -> None:
+    """Folders that only the owner may enter, and Airflow's tables."""
+    for folder in (airflow.home(settings), mlflow.home(settings)):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    command = [str(airflow.PROGRAM), "db", "migrate"]
+    done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no message"]
+        raise NightmarketError(f"airflow db migrate failed: {last[0][:300]}")
+
+
+def _wait(settings: Settings, mark: str, report: Report) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    said: set[str] = set()
+    while True:
+        waiting = {name: problem for name, problem in _unhealthy(settings).items() if problem}
+        for name in sorted({"airflow", "mlflow"} - set(waiting) - said):
+            report(f"{name}: up")
+            said.add(name)
+        if not waiting:
+            return
+        name, problem = next(iter(waiting.items()))
+        if not list(processes.marked(mark)):
+            raise NightmarketError(f"{name} stopped while starting ({problem}); its log is in {settings.home / 'logs'}")
+        if time.monotonic() > deadline:
+            raise NightmarketError(
+                f"{name} is not up after {START_SECONDS:.0f} s ({problem}); its log is in {settings.home / 'logs'}"
+            )
+        time.sleep(0.5)
+
+
+def _unhealthy(settings: Settings) -> dict[str, str]:
+    """What is wrong with each server; '' where nothing is."""
+    return {
+        "airflow": _airflow_problem(f"{airflow.url(settings)}/api/v2/monitor/health"),
+        "mlflow": _answers(f"{mlflow.url(settings)}/health")[1],
+    }
+
+
+def _airflow_problem(address: str) -> str:
+    body, problem = _answers(address)
+    if problem:
+        return problem
+    components = json.loads(body)
+    bad = [n for n in ("scheduler", "dag_processor", "triggerer") if components.get(n, {}).get("status") != "healthy"]
+    return f"{', '.join(bad)} not healthy yet" if bad else ""
+
+
+def _answers(address: str) -> tuple[str, str]:
+    try:
+        with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - http on our own loopback address
+            return answer.read().decode(), ""
+    except (urllib.error.URLError, OSError) as error:
+        return "", str(getattr(error, "reason", error))

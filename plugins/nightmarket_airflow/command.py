@@ -1,0 +1,111 @@
+"""A task that runs one `nightmarket` command in its own environment, and fails in the command's own words."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from nightmarket_airflow.links import ReportsLink
+
+BIN = Path(__file__).resolve().parents[2] / ".venv" / "bin"
+STOP_SECONDS = 15
+
+
+class CommandFailed(AirflowException):
+    """The command was killed, or could not reach what it needs: the same call may succeed on the next try."""
+
+
+class Command(BaseOperator):
+    """Run `nightmarket <words>`; its progress is the task's log, its last line (JSON) the return value.
+
+    `words` are templated one by one and never pass through a shell; a word that renders empty is left out, and with
+    it a `--option` right before it. What the command says with `"retry": true`, or a kill, is tried again as the task's
+    retries allow; any other failure (an audit, a missing delivery, wrong use, a full disk) fails at once.
+    """
+
+    template_fields = ("words", "night")
+    ui_color = "#e8f0fe"
+    operator_extra_links = (ReportsLink(),)
+
+    def __init__(self, *, words: Sequence[str], night: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.words = list(words)
+        self.night = night
+        self._process: subprocess.Popen[str] | None = None
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        command = [str(BIN / "nightmarket"), *given(self.words)]
+        self.log.info("nightmarket %s", " ".join(command[1:]))
+        last = ""
+        with subprocess.Popen(
+            command,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            bufsize=1,
+            preexec_fn=die_with_parent if sys.platform == "linux" else None,
+        ) as self._process:
+            for line in self._process.stdout or ():
+                last = line.rstrip("\n") or last
+                if not last.startswith('{"status"'):
+                    self.log.info("%s", line.rstrip("\n"))
+        return result(self._process.returncode, last)
+
+    def on_kill(self) -> None:
+        """The task was marked or cleared in the UI: ask the command to stop, then make it."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def given(words: Sequence[str]) -> list[str]:
+    """The words without the options that a form left empty: `--path ""` disappears whole."""
+    kept: list[str] = []
+    for word in map(str, words):
+        if word not in ("", "None"):
+            kept.append(word)
+        elif kept and kept[-1].startswith("--"):
+            kept.pop()
+    return kept
+
+
+def environment() -> dict[str, str]:
+    """Ours without Airflow's own settings: its keys are no business of the command."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
+
+
+def die_with_parent() -> None:
+    """A command whose task was killed must not work on beside the next try (the fence would refuse it anyway)."""
+    import ctypes
+
+    set_parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
+def result(code: int, last: str) -> dict[str, Any]:
+    """The command's JSON, or its failure as the exception that says whether trying again helps."""
+    try:
+        said = json.loads(last)
+    except ValueError:
+        said = {}
+    if code == 0:
+        return said if isinstance(said, dict) else {}
+    if code < 0:
+        raise CommandFailed(f"the command was killed ({signal.Signals(-code).name}); nothing of it was published")
+    reason = said.get("error") or f"the command ended with {code} and said no reason; see the log above"
+    raise CommandFailed(reason) if said.get("retry") else AirflowFailException(reason)

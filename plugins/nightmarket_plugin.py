@@ -1,0 +1,21 @@
+"""Registers what Airflow has to know of: the link from tasks to reports, and the pages it leads to."""
+
+from typing import ClassVar
+
+from airflow.plugins_manager import AirflowPlugin
+from nightmarket_airflow.links import REPORTS_PREFIX, ReportsLink
+
+
+def _apps() -> list[dict]:
+    """Only the API server has FastAPI at hand and needs them."""
+    try:
+        from nightmarket_airflow.reports import app
+    except ImportError:
+        return []
+    return [{"app": app, "url_prefix": REPORTS_PREFIX, "name": "Reports of the night"}]
+
+
+class NightmarketPlugin(AirflowPlugin):
+    name = "nightmarket"
+    operator_extra_links: ClassVar = [ReportsLink()]
+    fastapi_apps: ClassVar = _apps()

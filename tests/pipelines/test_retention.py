@@ -1,0 +1,38 @@
+"""Retention deletes pages and logs past their time, and only when it is told to."""
+
+import os
+import time
+from datetime import date
+from pathlib import Path
+
+from pipelines.retention import retention
+from pipelines.settings import Settings
+
+TODAY = date(2024, 5, 1)
+
+
+def a_home(settings: Settings) -> dict[str, Path]:
+    found = {}
+    for name in ("2024-01-01", "2023-10-01..2024-01-31", "2024-04-30", "notes"):
+        found[name] = settings.reports / "audit" / name
+        found[name].mkdir(parents=True)
+        (found[name] / "index.html").touch()
+    for name, days in (("old.log", 40), ("fresh.log", 1)):
+        found[name] = settings.home / "airflow" / "logs" / f"run-{days}" / name
+        found[name].parent.mkdir(parents=True)
+        found[name].touch()
+        os.utime(found[name], (time.time() - days * 86_400,) * 2)
+    return found
+
+
+def test_a_dry_run_counts_and_deletes_nothing(settings: Settings) -> None:
+    made = a_home(settings)
+    assert retention(settings, today=TODAY) == {"dry_run": True, "audit_pages": 2, "log_files": 1}
+    assert all(path.exists() for path in made.values())
+
+
+def test_only_what_is_past_its_time_goes(settings: Settings) -> None:
+    made = a_home(settings)
+    retention(settings, dry_run=False, today=TODAY)
+    assert {name for name, path in made.items() if path.exists()} == {"2024-04-30", "notes", "fresh.log"}
+    assert not made["old.log"].parent.exists()
