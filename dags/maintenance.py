@@ -15,14 +15,15 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 from nightmarket_airflow.command import Command
-from nightmarket_airflow.defaults import DEFAULT_ARGS, YES_UNLESS_DRY, at, dry_run
+from nightmarket_airflow.defaults import DEFAULT_ARGS, YES_UNLESS_DRY, dry_run
+from nightmarket_airflow.timetable import NightTimetable
 from nightmarket_airflow.turn import TakeTurn
 
 with DAG(
     dag_id="maintenance",
     dag_display_name="Maintenance",
     doc_md=__doc__,
-    schedule=at("0 12 * * 0", timedelta(days=7)),
+    schedule=NightTimetable("0 12 * * 0"),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=6),
@@ -30,7 +31,7 @@ with DAG(
     tags=["nightmarket", "operations"],
     params={"dry_run": dry_run()},
 ) as dag:
-    take_turn = TakeTurn(task_id="take_turn", is_dated=False)
+    take_turn = TakeTurn(task_id="take_turn")
     vacuum = Command(task_id="vacuum", words=["vacuum", YES_UNLESS_DRY])
     retention = Command(task_id="retention", words=["retention", YES_UNLESS_DRY])
 

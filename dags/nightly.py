@@ -26,10 +26,10 @@ from nightmarket_airflow.defaults import (
     LAKE_EVENTS,
     MARTS,
     NIGHT,
-    at,
     optional_date,
     optional_text,
 )
+from nightmarket_airflow.timetable import NightTimetable
 from nightmarket_airflow.turn import TakeTurn
 
 DATE = ("--date", NIGHT)
@@ -39,7 +39,7 @@ with DAG(
     dag_id="nightly",
     dag_display_name="The night",
     doc_md=__doc__,
-    schedule=at("0 2 * * *", timedelta(days=1)),  # its interval begins with the night's day
+    schedule=NightTimetable("0 2 * * *"),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=12),

@@ -15,13 +15,14 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 from nightmarket_airflow.command import Command
-from nightmarket_airflow.defaults import DEFAULT_ARGS, DRY_UNLESS_REAL, MODEL_RECOMMENDER, at, dry_run, optional_date
+from nightmarket_airflow.defaults import DEFAULT_ARGS, DRY_UNLESS_REAL, MODEL_RECOMMENDER, dry_run, optional_date
+from nightmarket_airflow.timetable import NightTimetable
 
 with DAG(
     dag_id="train_recommender",
     dag_display_name="Train the recommender",
     doc_md=__doc__,
-    schedule=at("0 8 * * 0", timedelta(days=7)),
+    schedule=NightTimetable("0 8 * * 0"),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=12),

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 from nightmarket_airflow.links import REPORTS_PREFIX, ReportsLink
+from nightmarket_airflow.timetable import NightTimetable
 
 
 def _apps() -> list[dict]:
@@ -18,4 +19,5 @@ def _apps() -> list[dict]:
 class NightmarketPlugin(AirflowPlugin):
     name = "nightmarket"
     operator_extra_links: ClassVar = [ReportsLink()]
+    timetables: ClassVar = [NightTimetable]
     fastapi_apps: ClassVar = _apps()

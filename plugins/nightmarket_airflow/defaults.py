@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset, CronTriggerTimetable, Param
+from airflow.sdk import Asset, Param
 
 from nightmarket_airflow.alerts import task_failed
 
@@ -55,11 +55,3 @@ _REAL = "dag_run.run_type == 'scheduled' or not params.dry_run"
 YES_UNLESS_DRY = f"{{{{ '--yes' if {_REAL} else '' }}}}"
 DRY_UNLESS_REAL = f"{{{{ '' if {_REAL} else '--dry-run' }}}}"
 """A run that a person starts is dry unless they say otherwise; one that the schedule starts does its work."""
-
-
-def at(cron: str, interval: timedelta) -> CronTriggerTimetable:
-    """A schedule in UTC; the data interval of a run is the `interval` before it.
-
-    Switched on, it waits for its next time: of the run just missed, a new shop may have nothing.
-    """
-    return CronTriggerTimetable(cron, timezone="UTC", interval=interval, run_immediately=timedelta(0))

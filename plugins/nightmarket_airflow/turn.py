@@ -1,54 +1,83 @@
-"""One writer at a time, and nights in order, whatever the schedule, the form and a backfill start at once.
+"""One writer at a time, whatever the schedule, the form and a backfill start at once.
 
 `max_active_runs` does not hold across DAGs, and a backfill has a limit of its own; a pool holds a task, not a run. So
-every DAG that writes begins with a task that waits for its turn: a run has the turn from the success of that task to
-the end of the run.
+every DAG that writes begins with a task that takes its turn: from then on the turn is its run's, until that run ends.
+Who has it stands in `$NIGHTMARKET_HOME/run/turn.json`; whether that run still runs, Airflow knows. So nothing has to be
+given back, and a run that was killed or marked as failed holds nobody up.
 """
 
+import fcntl
+import json
+import os
 import re
-from datetime import date
+import time
+from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
-from airflow.sdk import BaseSensorOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException, AirflowRuntimeError, ErrorType
 
-WRITERS = ("nightly", "load_history", "maintenance")
-TASK = "take_turn"
 POOL = "turn"
-"""One slot, so that no two runs look at the same moment."""
+"""One slot: of all waiting runs just one asks, the scheduler lets the earliest logical date ask first, and waiting
+runs never fill the executor.
+"""
+ASK_SECONDS = 2.0
 
 
-class TakeTurn(BaseSensorOperator):
-    """Pass when no other run of a writing DAG has the turn and no earlier run of this DAG is waiting.
+class TakeTurn(BaseOperator):
+    """Wait until no other run has the turn, then take it.
 
-    `night`: the date this run is for, templated; a run that is for none gives "". Where it is no date the run fails
-    here, before anything was done.
+    `night`: the date this run is for, templated. Where it is no date the run fails here, before anything was done;
+    a DAG that is not about a night gives none.
     """
 
     template_fields = ("night",)
     ui_color = "#f3e8fd"
 
-    def __init__(self, *, night: str = "", is_dated: bool = True, **kwargs: Any) -> None:
-        super().__init__(mode="reschedule", poke_interval=5, pool=POOL, **kwargs)
+    def __init__(self, *, night: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**{"pool": POOL, "execution_timeout": timedelta(days=2), **kwargs})
         self.night = night
-        self.is_dated = is_dated
 
-    def poke(self, context: Any) -> bool:
-        if self.is_dated and not _is_date(self.night):
+    def execute(self, context: Any) -> str | None:
+        if self.night is not None and not _is_date(self.night):
             raise AirflowFailException(
                 f"{self.night!r} is not a night: trigger the DAG with a date, YYYY-MM-DD, in the form"
             )
-        ti = context["ti"]
-        earlier = ti.get_previous_dagrun(state="running")
-        if earlier is not None:
-            self.log.info("waiting for the earlier run %s", earlier.run_id)
-            return False
-        for dag in WRITERS:
-            holder = _holder(ti, dag)
-            if holder is not None:
-                self.log.info("waiting for %s of %s, which has the turn", holder, dag)
-                return False
-        return True
+        ti, said = context["ti"], ""
+        while holder := claim(Path(os.environ["NIGHTMARKET_HOME"]), ti):
+            if holder != said:
+                self.log.info("waiting for %s, which has the turn", holder)
+                said = holder
+            time.sleep(ASK_SECONDS)
+        return self.night
+
+
+def claim(home: Path, ti: Any) -> str:
+    """Take the turn for the run of `ti` and return ''; where another running run has it, return that one's name."""
+    (home / "run").mkdir(parents=True, exist_ok=True)
+    path = home / "run" / "turn.json"
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        holder = json.loads(path.read_text()) if path.exists() else {}
+        ours = {"dag": ti.dag_id, "run": ti.run_id}
+        if holder and holder != ours and _runs(ti, holder):
+            return f"{holder['dag']} {holder['run']}"
+        fresh = path.with_suffix(".new")
+        fresh.write_text(json.dumps(ours))
+        fresh.replace(path)
+        return ""
+
+
+def _runs(ti: Any, holder: dict[str, str]) -> bool:
+    try:
+        return bool(ti.get_dagrun_state(holder["dag"], holder["run"]) == "running")
+    except AirflowRuntimeError as error:
+        if error.error.error in (ErrorType.DAGRUN_NOT_FOUND, ErrorType.GENERIC_ERROR):
+            detail = json.dumps(error.error.detail or {})
+            if error.error.error == ErrorType.DAGRUN_NOT_FOUND or "404" in detail or "not found" in detail.lower():
+                return False  # the run was deleted
+        raise
 
 
 def _is_date(text: str) -> bool:
@@ -56,14 +85,3 @@ def _is_date(text: str) -> bool:
         return bool(re.fullmatch(r"\d{4}-\d{2}-\d{2}", text)) and date.fromisoformat(text) is not None
     except ValueError:
         return False
-
-
-def _holder(ti: Any, dag: str) -> str | None:
-    """The run of `dag`, other than ours, that has taken its turn and has not ended."""
-    if not ti.get_dr_count(dag_id=dag, states=["running"]):
-        return None
-    for run_id, states in ti.get_task_states(dag_id=dag, task_ids=[TASK]).items():
-        ours = dag == ti.dag_id and run_id == ti.run_id
-        if not ours and states.get(TASK) == "success" and ti.get_dagrun_state(dag, run_id) == "running":
-            return str(run_id)
-    return None

@@ -33,7 +33,7 @@ def dag(dag) -> dict:
         "doc": dag.doc_md,
         "title": dag.dag_display_name,
         "tags": sorted(dag.tags),
-        "schedule": getattr(dag.timetable, "expression", None),
+        "schedule": getattr(dag.timetable, "_expression", None),
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
         "timeout": seconds(dag.dagrun_timeout),
