@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from pipelines import lake, ops
+from pipelines import lake, ops, staging
 from pipelines.contracts import OPS_MODEL_METRICS
 from pipelines.errors import NightmarketError, UsageError
 from pipelines.settings import Settings
@@ -45,6 +45,7 @@ def train(settings: Settings, family: str, until: date | None = None, progress: 
     cutoff = until - timedelta(settings.test_days)
     split = _split(settings, cutoff, until)
     available = availability(lake.products(settings, cutoff), split.train.items, cutoff)
+    staging.require_whole(settings)  # after the reading, so that a `publish-lake` killed during it is seen too
     versions, results, skipped, seconds = {}, {}, {}, {}
     for name, config in CONFIGS.items():
         started = time.monotonic()

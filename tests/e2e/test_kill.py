@@ -29,7 +29,10 @@ KILL_POINTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("preprocess",), ("preprocess.framed", "preprocess.checked", "preprocess.written", "preprocess.manifest")),
     (("audit", "landing"), ("audit.checked", "audit.recorded")),
     (("audit", "events"), ("audit.recorded",)),
-    (("publish-lake",), ("lake.placed", "lake.committed", "lake.committed", "publish_lake.committed")),
+    (
+        ("publish-lake",),
+        ("lake.placed", "lake.committed", "lake.committed", "publish_lake.committed", "publish_lake.swept"),
+    ),
     (("load",), ("load.events", "warehouse.before_commit", "warehouse.committed")),
     (("features",), ("features.started", "features.built")),
     (("audit", "features"), ("audit.recorded",)),
