@@ -6,6 +6,7 @@ from typing import Any
 
 from pipelines import landing
 from pipelines.errors import UsageError
+from pipelines.faults import fault_point
 from pipelines.fence import Attempt
 from pipelines.land import land
 from pipelines.settings import Batch, Settings, night
@@ -93,6 +94,7 @@ def rescore(settings: Settings, day: date, report: Report) -> list[Result]:
     for later in scored_nights_after(settings, day):
         results.append(run_step(settings, STEPS["score"], night(later), report))
         results.append(run_step(settings, audit_step("scores"), night(later), report))
+        fault_point("rescore.night")
     return results
 
 
