@@ -59,6 +59,9 @@ def test_killed_at_every_point_the_night_ends_equal(after_history: Path, clean: 
             killed += 1
             swapped = point == "publish.swapped"
             assert (digest(settings_of(home).bi) == before) != swapped, f"BI changed at {point}"
+            if words == ("publish-lake",) and point != "lake.placed":
+                refused = command(home, "load", "--date", str(day))
+                assert "only partly in the lake" in last_json(refused)["error"], f"loaded after {point}"
         again = command(home, *words, "--date", str(day))
         assert again.returncode == 0, f"{words} after its kills: {again.stderr[-800:]}"
     assert killed >= 25
