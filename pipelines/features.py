@@ -5,6 +5,7 @@ dbt runs as a child process of its own: it opens the warehouse alone, and nothin
 
 import contextlib
 import ctypes
+import hashlib
 import json
 import os
 import signal
@@ -20,11 +21,17 @@ from pipelines.contracts import EVENT_DATE, OPS_PENDING_DAYS
 from pipelines.errors import AuditFailed, NightmarketError
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
+from pipelines.files import write_atomic
 from pipelines.settings import REPOSITORY, Settings
 from pipelines.warehouse import open_warehouse, transaction
 
 PROJECT = REPOSITORY / "dbt_project"
-_TAGS = {"features": "tag:features", "marts": "tag:publish"}
+_TAGS: dict[built.Half, str] = {"features": "tag:features", "marts": "tag:publish"}
+_KEPT_FROM: dict[built.Half, tuple[str, ...]] = {
+    "features": ("macros", "models/staging", "models/intermediate"),
+    "marts": ("macros", "models/staging", "models/marts"),
+}
+"""The SQL behind the tables that a build adds to instead of making them anew: the day facts, the scored nights."""
 
 
 def build(
@@ -33,9 +40,10 @@ def build(
     """Build and test one half of the dbt project as of a night; a rerun ends equal.
 
     `features` builds day facts of the pending event dates and every feature table, and then forgets those dates.
-    `marts` builds what BI reads. With `events`, dbt's JSON events go to stdout as they happen.
+    `marts` builds what BI reads. After an upgrade that changed the SQL of tables that are kept, these are made anew.
+    With `events`, dbt's JSON events go to stdout as they happen.
 
-    Returns {"select", "as_of", "models", "tests", "seconds", "pending_days"}.
+    Returns {"select", "as_of", "models", "tests", "seconds", "pending_days", "made_anew"}.
     Raises AuditFailed when a data test fails, NightmarketError when anything else does; the message is one line.
     """
     pending = _pending_days(settings)
@@ -43,14 +51,28 @@ def build(
     with guard(settings, attempt):  # an attempt that slept here while its successor went on must not build after it
         seen = built.inputs(settings, select)
     started = time.monotonic()
-    counts = _run_dbt(settings, as_of, select, events)
+    sql, kept = _fingerprint(select), settings.warehouse.parent / f"{select}.sql.sha256"
+    made_anew = not kept.exists() or kept.read_text() != sql
+    counts = _run_dbt(settings, as_of, select, made_anew, events)
     fault_point("features.built")
     with guard(settings, attempt):
+        if made_anew:
+            write_atomic(kept, sql.encode())
         if select == "features":
             _forget(settings, pending)
         built.keep(settings, select, as_of, seen)
     seconds = round(time.monotonic() - started, 2)
-    return {"select": select, "as_of": str(as_of), **counts, "seconds": seconds, "pending_days": len(pending)}
+    more = {"seconds": seconds, "pending_days": len(pending), "made_anew": made_anew}
+    return {"select": select, "as_of": str(as_of), **counts, **more}
+
+
+def _fingerprint(select: built.Half) -> str:
+    """Of the SQL that the kept tables of one half are made by. Beside the warehouse lies that of its last build."""
+    digest = hashlib.sha256()
+    for folder in _KEPT_FROM[select]:
+        for path in sorted((PROJECT / folder).glob("*.sql")):
+            digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def _pending_days(settings: Settings) -> list[tuple[date, str]]:
@@ -70,7 +92,7 @@ def _forget(settings: Settings, built: list[tuple[date, str]]) -> None:
             )
 
 
-def _run_dbt(settings: Settings, as_of: date, select: built.Half, events: bool) -> dict[str, int]:
+def _run_dbt(settings: Settings, as_of: date, select: built.Half, make_anew: bool, events: bool) -> dict[str, int]:
     target, logs = settings.home / "dbt" / "target", settings.home / "dbt" / "logs"
     results = target / "run_results.json"
     results.unlink(missing_ok=True)  # that of an earlier run must not speak for this one
@@ -82,6 +104,8 @@ def _run_dbt(settings: Settings, as_of: date, select: built.Half, events: bool) 
         # `buildable` leaves out tests that also look at models of the other half
         "--select", _TAGS[select], "--indirect-selection", "buildable", "--exclude-resource-type", "unit_test",
     ]  # fmt: skip
+    if make_anew:  # else dbt would refuse the new columns, or leave old days as the old SQL made them
+        command.append("--full-refresh")
     try:
         done = subprocess.run(
             command,

@@ -8,7 +8,7 @@ token can be issued while it runs, and it refuses to start once one was. kill -9
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from pipelines.errors import NightmarketError, Superseded
@@ -68,6 +68,13 @@ def take(settings: Settings, step: str, batch_key: str, wait: float = WAIT_SECON
             (key, os.getpid()),
         ).fetchone()
     return Attempt(key, row[0])
+
+
+def newest_token(settings: Settings, key: str) -> int:
+    """The token of the newest attempt at `<step>/<batch>`, 0 before the first; may be asked inside `guard`."""
+    with closing(_connect(settings, WAIT_SECONDS)) as connection:
+        row = connection.execute("select token from fence where key = ?", (key,)).fetchone()
+    return row[0] if row else 0
 
 
 @contextmanager

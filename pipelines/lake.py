@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -129,14 +130,31 @@ def copy_partitions(settings: Settings, entity: str, dates: Iterable[date], out:
 # ---- commit --------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Change:
+    """What one commit to a table would make of it: files by path, with the date of their partition."""
+
+    name: str
+    wanted: dict[str, date]
+    present: dict[str, date]
+
+
 def commit(
     settings: Settings, name: str, staged: Path, dates: list[date], base: dict[str, str], attempt: Attempt
 ) -> dict[str, int]:
     """Replace the partitions `dates` of table `name` by the files staged for them, in one Delta commit.
 
+    Call it inside `fence.guard`. Committing the same files twice changes nothing.
+    """
+    return apply(settings, plan(settings, name, staged, dates, base), attempt)
+
+
+def plan(settings: Settings, name: str, staged: Path, dates: list[date], base: dict[str, str]) -> Change:
+    """Place the staged files in the table's folder, where no reader sees them before `apply`.
+
     `staged` holds `<partition column>=YYYY-MM-DD/*.parquet`; a date without files becomes empty. `base` is the digest
     of each partition when the staged rows were made from it: if another commit has moved one since, this one is
-    refused. Call it inside `fence.guard`. Committing the same files twice changes nothing.
+    refused.
     """
     column = partition_column(name)
     now = digests(settings, name, dates)
@@ -145,17 +163,23 @@ def commit(
     active = active_files(settings, name)
     wanted = {path: d for d, paths in targets.items() for path in paths}
     present = {path: d for d in dates for path in active.get(d, {})}
-    if set(wanted) == set(present):
-        return {"version": _version_of(settings, name), "added": 0, "removed": 0}
     moved = [str(d) for d in dates if now.get(d, "") != base.get(str(d), "")]
-    if moved:
+    if moved and set(wanted) != set(present):  # equal: an earlier try has committed this very change
         raise NightmarketError(
             f"lake/{name} changed at {', '.join(moved[:3])} since this batch was preprocessed; run preprocess again"
         )
+    return Change(name, wanted, present)
+
+
+def apply(settings: Settings, change: Change, attempt: Attempt) -> dict[str, int]:
+    """Commit a change that was planned inside the same `fence.guard`; one that is there already makes no version."""
+    added, removed = set(change.wanted) - set(change.present), set(change.present) - set(change.wanted)
+    if not added and not removed:
+        return {"version": _version_of(settings, change.name), "added": 0, "removed": 0}
     fault_point("lake.placed")
-    version = _write(settings, name, wanted, present, attempt)
+    version = _write(settings, change, attempt)
     fault_point("lake.committed")
-    return {"version": version, "added": len(set(wanted) - set(present)), "removed": len(set(present) - set(wanted))}
+    return {"version": version, "added": len(added), "removed": len(removed)}
 
 
 def _version_of(settings: Settings, name: str) -> int:
@@ -183,7 +207,8 @@ def _place(settings: Settings, name: str, folder: Path, attempt_id: str) -> list
     return relative
 
 
-def _write(settings: Settings, name: str, wanted: dict[str, date], present: dict[str, date], attempt: Attempt) -> int:
+def _write(settings: Settings, change: Change, attempt: Attempt) -> int:
+    name, wanted, present = change.name, change.wanted, change.present
     column, schema = partition_column(name), schema_of(name)
     root = settings.lake / name
     found = table(settings, name)

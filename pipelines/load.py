@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines import built, lake, ops
+from pipelines import built, lake, ops, staging
 from pipelines.contracts import (
     ENTITIES,
     EVENT_DATE,
@@ -26,10 +26,14 @@ from pipelines.warehouse import upsert
 
 
 def load(settings: Settings, batch: Batch, attempt: Attempt) -> dict[str, Any]:
-    """One transaction for all entities. Returns partitions and rows loaded."""
+    """One transaction for all entities. Returns partitions and rows loaded.
+
+    Refuses while a batch is only partly in the lake: what came with it later would miss from what is built now.
+    """
     partitions: dict[str, int] = {}
     rows = 0
     with guard(settings, attempt), ops.writing(settings) as connection:
+        staging.require_whole(settings)
         for entity in ENTITIES.values():
             changed = _changed(settings, connection, entity)
             if changed:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipelines import landing
 from pipelines.errors import UsageError
+from pipelines.faults import fault_point
 from pipelines.fence import Attempt
 from pipelines.land import land
 from pipelines.settings import Batch, Settings, night
@@ -60,6 +61,8 @@ def run_history(
     batch = Batch(max(first or start, start), until)
     if batch.first > batch.last:
         raise UsageError(f"nothing has landed up to {until}; the first landed day is {start}")
+    if batch.is_night:
+        raise UsageError(f"{until} alone is a night: run `nightmarket night --date {until}`, which scores it too")
     results = _to_features(settings, batch, None, None, accept_quarantine, report)
     for sentence in results[0]["missing_days"]:
         report(sentence)
@@ -94,6 +97,7 @@ def rescore(settings: Settings, day: date, report: Report) -> list[Result]:
     for later in scored_nights_after(settings, day):
         results.append(run_step(settings, STEPS["score"], night(later), report))
         results.append(run_step(settings, audit_step("scores"), night(later), report))
+        fault_point("rescore.night")
     return results
 
 

@@ -14,25 +14,41 @@ from pipelines.settings import Batch, Settings
 
 
 def publish_lake(settings: Settings, batch: Batch, attempt: Attempt) -> dict[str, Any]:
-    """One Delta commit per table. Refuses what no audit passed; committing again changes nothing."""
+    """One Delta commit per table. Refuses what no audit passed; committing again changes nothing.
+
+    From before the first commit until the last one is in the books, a mark keeps readers of the lake away.
+    """
     with guard(settings, attempt):
         folder, manifest = staging.current(settings, batch)
-        done = staging.committed(folder)
-        if done is not None:
-            return done
-        for stage in verdicts.STAGED:
-            verdicts.require(settings, stage, batch, manifest["attempt"])
-        commits = {name: _commit(settings, folder, name, entry, attempt) for name, entry in _tables(manifest).items()}
-        fault_point("publish_lake.committed")
-        books = _keep_books(settings, batch, manifest)
-        result = {
-            "rows": sum(entry["rows"] for entry in manifest["entities"].values()),
-            "lake_version": lake.version(settings),
-            "files_added": sum(c["added"] for c in commits.values()),
-            "files_removed": sum(c["removed"] for c in commits.values()),
-            "lines": _lines(batch, books),
-        }
-        staging.sweep(folder, manifest, result)
+        result = staging.committed(folder)
+        if result is None:
+            for stage in verdicts.STAGED:
+                verdicts.require(settings, stage, batch, manifest["attempt"])
+            result = _commit(settings, batch, folder, manifest, attempt)
+        fault_point("publish_lake.swept")
+        staging.mark_whole(settings, [batch])
+    return result
+
+
+def _commit(
+    settings: Settings, batch: Batch, folder: Path, manifest: dict[str, Any], attempt: Attempt
+) -> dict[str, Any]:
+    # All of them are planned, and the last one can be refused, before the first one is committed.
+    changes = [_plan(settings, folder, name, entry) for name, entry in _tables(manifest).items()]
+    staging.mark_partial(settings, batch)
+    commits = [lake.apply(settings, change, attempt) for change in changes]
+    fault_point("publish_lake.committed")
+    books = _keep_books(settings, batch, manifest)
+    result = {
+        "rows": sum(entry["rows"] for entry in manifest["entities"].values()),
+        "lake_version": lake.version(settings),
+        "files_added": sum(c["added"] for c in commits),
+        "files_removed": sum(c["removed"] for c in commits),
+        "lines": _lines(batch, books),
+    }
+    # The batch's own mark stands until it is committed: after a kill in between, the rerun comes here again.
+    staging.mark_whole(settings, staging.batches(manifest.get("finishes", [])))  # older manifests have none
+    staging.sweep(folder, manifest, result)
     return result
 
 
@@ -47,11 +63,9 @@ def _tables(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {QUARANTINE: quarantine, **entities, **events}
 
 
-def _commit(settings: Settings, folder: Path, name: str, entry: dict[str, Any], attempt: Attempt) -> dict[str, int]:
+def _plan(settings: Settings, folder: Path, name: str, entry: dict[str, Any]) -> lake.Change:
     dates = [date.fromisoformat(d) for d in entry["dates"]]
-    if not dates:
-        return {"version": -1, "added": 0, "removed": 0}
-    return lake.commit(settings, name, folder / name, dates, entry["base"], attempt)
+    return lake.plan(settings, name, folder / name, dates, entry["base"])
 
 
 def _lines(batch: Batch, files: list[dict[str, Any]]) -> list[str]:

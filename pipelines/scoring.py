@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines import lake, ops
+from pipelines import lake, ops, staging
 from pipelines.contracts import (
     SCORE_TABLES,
     SCORES_RECOMMENDATIONS,
@@ -72,6 +72,8 @@ def score(settings: Settings, night: date, attempt: Attempt) -> dict[str, Any]:
 
     started = time.monotonic()
     known = _known(settings, night)
+    with guard(settings, attempt):  # after the reading, so that a `publish-lake` killed during it is seen too
+        staging.require_whole(settings)
     model, name, version, note = _fit(settings, known)
     fault_point("score.fitted")
     fill = popular.fit(known.data, Popular())

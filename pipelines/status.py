@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipelines import bi, ops
+from pipelines import bi, ops, staging
 from pipelines.contracts import OPS_AUDIT_RESULTS, OPS_NIGHTS, OPS_PENDING_DAYS, OPS_RUNS
 from pipelines.settings import Settings
 from pipelines.steps import Report
@@ -28,6 +28,9 @@ def status(settings: Settings, report: Report) -> dict[str, Any]:
         report(f"{run[0]:<24} {run[1]:<15} {run[2]:<7} {run[3] or 0:>12,} rows {run[4]:>8.1f} s  {run[6] or ''}")
     for row in failed:
         report(f"audit {row[2]}: {row[0]} {row[1]} observed {row[3]}")
+    partial = [batch.key for batch in staging.partial(settings)]
+    for key in partial:
+        report(f"{key} is only partly in the lake: publish-lake is at work, or was killed and is to be run again")
     waiting = len(ops.waiting(settings))
     return {
         "bi_night": night,
@@ -38,4 +41,5 @@ def status(settings: Settings, report: Report) -> dict[str, Any]:
         "failed_audits": len(failed),
         "pending_days": pending,
         "outbox_files": waiting,
+        "partly_in_lake": partial,
     }

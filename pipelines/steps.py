@@ -154,7 +154,7 @@ def audit_step(stage: str, accept_quarantine: str | None = None) -> Step:
     def run(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
         from pipelines.audit.run import audit
 
-        return audit(settings, stage, batch, accept_quarantine=accept_quarantine)
+        return audit(settings, stage, batch, attempt, accept_quarantine)
 
     return Step(f"audit-{stage}", run)
 

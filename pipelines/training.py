@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from pipelines import lake, ops
+from pipelines import lake, ops, staging
 from pipelines.contracts import OPS_MODEL_METRICS
 from pipelines.errors import NightmarketError, UsageError
+from pipelines.faults import fault_point
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def train(settings: Settings, family: str, until: date | None = None, progress: 
     cutoff = until - timedelta(settings.test_days)
     split = _split(settings, cutoff, until)
     available = availability(lake.products(settings, cutoff), split.train.items, cutoff)
+    staging.require_whole(settings)  # after the reading, so that a `publish-lake` killed during it is seen too
     versions, results, skipped, seconds = {}, {}, {}, {}
     for name, config in CONFIGS.items():
         started = time.monotonic()
@@ -56,12 +58,15 @@ def train(settings: Settings, family: str, until: date | None = None, progress: 
             say(f"{name}: not applicable, {reason}")
             continue
         versions[name] = save_model(settings.models / family, name, config, cutoff, split.train.items, model)
+        fault_point("train.saved")
         results[name] = evaluate(model, split, available)
         seconds[name] = round(time.monotonic() - started, 2)
     rows = _record(settings, family, cutoff, versions, results)
+    fault_point("train.recorded")
     for line in _summary(rows):
         say(line)
     _register(settings, family, cutoff, until, versions, results)
+    fault_point("train.registered")
     return {
         "family": family, "cutoff": str(cutoff), "until": str(until), "test_users": len(split.test_users),
         "versions": versions, "not_applicable": skipped, "seconds": seconds, "metrics": rows,
@@ -167,6 +172,7 @@ def _register(
     per_user = {name: result.values["all"][GATE_METRIC] for name, result in results.items()}
     meta = {"metric": GATE_METRIC, "cutoff": str(cutoff), "until": str(until), "models": list(results)}
     digest = save_artefact(settings.models / family / "evaluations", per_user, meta)
+    fault_point("train.evaluated")
     now = datetime.now(UTC).isoformat(timespec="seconds")
     training = Training(family, str(cutoff), str(until), settings.repeat_purchases, versions, digest, now)
     record_training(settings.models, training)
@@ -191,7 +197,9 @@ def promote(settings: Settings, family: str, dry_run: bool = False) -> dict[str,
     if promoted and not dry_run:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         version, until = training.versions[best], training.known_until
+        fault_point("promote.decided")
         append(settings.models, Promotion(family, best, version, training.cutoff, until, now, verdict))
+        fault_point("promote.appended")
     scoring = champion_as_of(settings.models, family)
     return {
         "family": family, "model_name": best, "model_version": training.versions[best], "cutoff": training.cutoff,

@@ -7,6 +7,7 @@ Its import takes seconds and so does an engine, hence both are late and an empty
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,22 +21,34 @@ from pipelines.audit import verdicts
 from pipelines.contracts import EVENT_DATE, EVENTS, LANDING_DATE, OPS_AUDIT_RESULTS, OPS_OVERRIDES
 from pipelines.errors import AuditFailed, NightmarketError, UsageError
 from pipelines.faults import fault_point
+from pipelines.fence import Attempt, guard
 from pipelines.settings import Batch, Settings
 from pipelines.warehouse import open_warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-Results = list[dict[str, Any]]
+Rows = list[dict[str, Any]]
 
 
-def audit(settings: Settings, stage: str, batch: Batch, accept_quarantine: str | None = None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Findings:
+    """What a stage's expectations said, and what a person accepted all the same: rows of two ops tables."""
+
+    results: Rows
+    overrides: Rows = field(default_factory=list)
+
+
+def audit(
+    settings: Settings, stage: str, batch: Batch, attempt: Attempt, accept_quarantine: str | None = None
+) -> dict[str, Any]:
     """Audit `landing`, `events`, `features` or `scores`; returns the verdict, which is also kept as a file.
 
     `accept_quarantine`: why more quarantined rows than allowed are fine this time; kept in ops.overrides.
-    Raises AuditFailed at a critical failure, after results and verdict are kept.
+    Raises AuditFailed at a critical failure, after results and verdict are kept; Superseded, with nothing kept, where
+    a newer attempt has taken over.
     """
-    stages: dict[str, Callable[[], tuple[Results, str | None]]] = {
+    stages: dict[str, Callable[[], Findings]] = {
         "landing": lambda: _landing(settings, batch, accept_quarantine),
         "events": lambda: _events(settings, batch),
         "features": lambda: _features(settings, batch),
@@ -45,22 +58,12 @@ def audit(settings: Settings, stage: str, batch: Batch, accept_quarantine: str |
         raise UsageError(f"no audit stage {stage!r}; choose from {', '.join(stages)}")
     if stage in verdicts.STAGED and staging.committed(staging.current(settings, batch)[0]) is not None:
         return verdicts.read(settings, stage, batch)  # its files are in the lake now, and this let them in
-    verdict_path = verdicts.path_of(settings, stage, batch)  # of the attempt that is current now, not of a later one
-    results, attempt = stages[stage]()
-    now = datetime.now(UTC)
-    rows = [{"night": batch.key, "suite": stage, "attempt": attempt, "audited_at": now, **r} for r in results]
-    replaced = [{"night": batch.key, "suite": stage}]
-    ops.record(settings, OPS_AUDIT_RESULTS, rows, f"audit-{stage}-{batch.key}", replace=replaced)
-    failed = [r for r in results if not r["success"] and r["severity"] == "critical"]
-    verdict = {
-        "attempt": attempt,
-        "success": not failed,
-        "failed": [r["expectation"] for r in failed],
-        "warnings": [r["expectation"] for r in results if not r["success"] and r["severity"] == "warning"],
-        "results": len(results),
-    }
-    verdicts.keep(verdict_path, verdict)
+    subject = verdicts.subject(settings, stage, batch)
+    findings = stages[stage]()
+    fault_point("audit.checked")
+    verdict = _keep(settings, stage, batch, attempt, subject, findings)
     fault_point("audit.recorded")
+    failed = [r for r in findings.results if _is_critical(r)]
     if failed:
         first = failed[0]
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
@@ -71,6 +74,36 @@ def audit(settings: Settings, stage: str, batch: Batch, accept_quarantine: str |
     return verdict
 
 
+def _keep(
+    settings: Settings, stage: str, batch: Batch, attempt: Attempt, subject: str, findings: Findings
+) -> dict[str, Any]:
+    """Results, overrides and verdict inside the fence (law 6), and only of rows that are still the ones audited."""
+    now = datetime.now(UTC)
+    rows = [{"night": batch.key, "suite": stage, "attempt": subject, "audited_at": now, **r} for r in findings.results]
+    verdict = {
+        "attempt": subject,
+        "success": not any(_is_critical(r) for r in findings.results),
+        "failed": [r["expectation"] for r in findings.results if _is_critical(r)],
+        "warnings": [r["expectation"] for r in findings.results if not r["success"] and r["severity"] == "warning"],
+        "results": len(rows),
+    }
+    with guard(settings, attempt):
+        if verdicts.subject(settings, stage, batch) != subject:
+            raise NightmarketError(
+                f"{batch.key}: {stage} was made again while it was audited; run `nightmarket audit {stage}` again"
+            )
+        for override in findings.overrides:
+            ops.record(settings, OPS_OVERRIDES, [override], f"accept-{override['entity']}-{batch.key}")
+        replaced = [{"night": batch.key, "suite": stage}]
+        ops.record(settings, OPS_AUDIT_RESULTS, rows, f"audit-{stage}-{batch.key}", replace=replaced)
+        verdicts.keep(settings, stage, batch, verdict)
+    return verdict
+
+
+def _is_critical(result: dict[str, Any]) -> bool:
+    return not result["success"] and result["severity"] == "critical"
+
+
 def docs_folder(settings: Settings, stage: str, batch: Batch) -> Path:
     return settings.reports / "audit" / batch.key / stage
 
@@ -78,12 +111,12 @@ def docs_folder(settings: Settings, stage: str, batch: Batch) -> Path:
 # ---- stages ----------------------------------------------------------------------------------------------------
 
 
-def _landing(settings: Settings, batch: Batch, accept: str | None) -> tuple[Results, str]:
+def _landing(settings: Settings, batch: Batch, accept: str | None) -> Findings:
     """The manifest's counts. A closed day has none, and passes."""
     _, manifest = staging.current(settings, batch)
     entities = {name: entry["files"] for name, entry in manifest["entities"].items() if entry["files"]}
     if not entities:
-        return [], manifest["attempt"]
+        return Findings([])
     import pandas as pd
 
     from pipelines.audit import suites
@@ -91,6 +124,7 @@ def _landing(settings: Settings, batch: Batch, accept: str | None) -> tuple[Resu
 
     limits: dict[str, float] = {}
     counts: dict[str, int] = {}
+    overrides: Rows = []
     for name, files in entities.items():
         rows, refused = (sum(f[k] for f in files) for k in ("rows_in", "rows_quarantined"))
         accounted = refused + sum(f["rows_published"] + f["rows_deduplicated"] for f in files)
@@ -101,14 +135,14 @@ def _landing(settings: Settings, batch: Batch, accept: str | None) -> tuple[Resu
             f"{name}.damaged_files": sum(bool(f["note"]) for f in files),
         }
         if refused > limits[name] and accept:
-            _override(settings, batch, name, accept, refused, rows)
+            overrides.append(_override(batch, name, accept, refused, rows))
     suite = suites.landing(entities, limits, accepted=bool(accept))
     docs = docs_folder(settings, "landing", batch)
-    return validate("landing", pd.DataFrame([counts]), suite, docs, manifest["attempt"]), manifest["attempt"]
+    return Findings(validate("landing", pd.DataFrame([counts]), suite, docs, manifest["attempt"]), overrides)
 
 
-def _override(settings: Settings, batch: Batch, entity: str, reason: str, refused: int, rows: int) -> None:
-    row = {
+def _override(batch: Batch, entity: str, reason: str, refused: int, rows: int) -> dict[str, Any]:
+    return {
         "night": batch.key,
         "entity": entity,
         "reason": reason,
@@ -116,14 +150,13 @@ def _override(settings: Settings, batch: Batch, entity: str, reason: str, refuse
         "rows_in": rows,
         "recorded_at": datetime.now(UTC),
     }
-    ops.record(settings, OPS_OVERRIDES, [row], f"accept-{entity}-{batch.key}")
 
 
-def _events(settings: Settings, batch: Batch) -> tuple[Results, str]:
+def _events(settings: Settings, batch: Batch) -> Findings:
     folder, manifest = staging.current(settings, batch)
     staged = folder / EVENTS.name
     if not any(staged.glob("*/*.parquet")):
-        return [], manifest["attempt"]
+        return Findings([])
     from pyspark.sql import functions as F
 
     from pipelines.audit import suites
@@ -138,17 +171,17 @@ def _events(settings: Settings, batch: Batch) -> tuple[Results, str]:
         )
         suite = suites.events(settings, delivered)
         docs = docs_folder(settings, "events", batch)
-        return validate("events", rows, suite, docs, manifest["attempt"]), manifest["attempt"]
+        return Findings(validate("events", rows, suite, docs, manifest["attempt"]))
 
 
-def _features(settings: Settings, batch: Batch) -> tuple[Results, None]:
+def _features(settings: Settings, batch: Batch) -> Findings:
     from pipelines.audit import suites
 
     queries: dict[str, tuple[str, list[Any]]] = {table: (f"select * from {table}", []) for table in suites.FEATURE_KEYS}
-    return _warehouse(settings, "features", batch, queries, suites.features), None
+    return _warehouse(settings, "features", batch, queries, suites.features)
 
 
-def _scores(settings: Settings, batch: Batch) -> tuple[Results, None]:
+def _scores(settings: Settings, batch: Batch) -> Findings:
     from pipelines.audit import suites
 
     def suite(table: str, _: list[str]) -> list[Any]:
@@ -163,7 +196,7 @@ def _scores(settings: Settings, batch: Batch) -> tuple[Results, None]:
             f" {suites.ITEM_OF[table]} in ({known}) as {suites.IS_KNOWN} from {table} where scored_for = ?",
             [batch.last],
         )
-    return _warehouse(settings, "scores", batch, queries, suite), None
+    return _warehouse(settings, "scores", batch, queries, suite)
 
 
 def _warehouse(
@@ -172,11 +205,11 @@ def _warehouse(
     batch: Batch,
     queries: dict[str, tuple[str, list[Any]]],
     suite: Callable[[str, list[str]], list[Any]],
-) -> Results:
+) -> Findings:
     """Rows of warehouse tables as temporary Parquet, then the same path as staged events."""
     from pipelines.audit.expectations import validate
 
-    results: Results = []
+    results: Rows = []
     with tempfile.TemporaryDirectory(prefix="audit-", dir=_scratch(settings)) as scratch:
         exported = {}
         with open_warehouse(settings, read_only=True) as connection:
@@ -187,7 +220,7 @@ def _warehouse(
                 rows: DataFrame = spark.read.parquet(str(path))
                 docs = docs_folder(settings, stage, batch) / table
                 results += validate(table, rows, suite(table, rows.columns), docs, batch.key)
-    return results
+    return Findings(results)
 
 
 def _scratch(settings: Settings) -> Path:

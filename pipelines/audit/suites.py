@@ -98,13 +98,34 @@ def events(settings: Settings, delivered: int) -> list[Expectation]:
     Uniqueness of originals is held by that count: asking the engine again for distinct ids of ten million rows takes
     longer than the deduplication itself.
     """
+    counted = _named(
+        gxe.ExpectColumnSumToBeBetween,
+        "events: the batch's originals and duplicates are as many as preprocess counted",
+        column="is_delivered",
+        min_value=delivered,
+        max_value=delivered,
+    )
+    return [*_events_say_who_and_what(), *_events_keep_the_contracts_values(settings), counted, *_events_look_usual()]
+
+
+def _events_say_who_and_what() -> list[Expectation]:
+    """Required columns and provenance are given, ids are clean, and a known user's rows have their session."""
     given = [c.name for c in EVENTS.columns if c.required] + [EVENT_DATE, LANDING_DATE, FILE, LINE, IS_DUPLICATE]
     found = [_named(gxe.ExpectColumnValuesToNotBeNull, f"events.{name} is given", column=name) for name in given]
     for name in ("event_id", "user_id", "item_id"):
         clean: dict[str, Any] = {"column": name, "regex": r"^\s|\s$|\x00"}
         found.append(_named(gxe.ExpectColumnValuesToNotMatchRegex, f"events.{name} has no blanks at its ends", **clean))
+    session = _named(
+        gxe.ExpectColumnValuesToNotBeNull,
+        "events.session_id is given where a user is known",
+        column=SESSION,
+        row_condition=Column("user_id").is_not_null() & (Column(IS_DUPLICATE) == False),  # noqa: E712  a condition, no comparison
+    )
+    return [*found, session]
+
+
+def _events_keep_the_contracts_values(settings: Settings) -> list[Expectation]:
     return [
-        *found,
         _named(
             gxe.ExpectColumnValuesToBeInSet,
             "events.event_type is one of the contract's",
@@ -126,34 +147,18 @@ def events(settings: Settings, delivered: int) -> list[Expectation]:
             min_value=0,
             row_condition=Column("charge_code").is_null(),
         ),
-        _named(
-            gxe.ExpectColumnValuesToNotBeNull,
-            "events.session_id is given where a user is known",
-            column=SESSION,
-            row_condition=Column("user_id").is_not_null() & (Column(IS_DUPLICATE) == False),  # noqa: E712  a condition, no comparison
-        ),
-        _named(
-            gxe.ExpectColumnSumToBeBetween,
-            "events: the batch's originals and duplicates are as many as preprocess counted",
-            column="is_delivered",
-            min_value=delivered,
-            max_value=delivered,
-        ),
-        _named(
-            gxe.ExpectColumnValuesToBeBetween,
-            "events.quantity is not extreme",
-            "warning",
-            column="quantity",
-            max_value=LARGE,
-        ),
-        _named(
-            gxe.ExpectColumnValuesToBeBetween,
-            "events.unit_price is not extreme",
-            "warning",
-            column="unit_price",
-            min_value=-LARGE,
-            max_value=LARGE,
-        ),
+    ]
+
+
+def _events_look_usual() -> list[Expectation]:
+    """Warnings: a quantity or a price this large is possible, and deserves a look."""
+    limits: dict[str, dict[str, Any]] = {
+        "quantity": {"max_value": LARGE},
+        "unit_price": {"min_value": -LARGE, "max_value": LARGE},
+    }
+    return [
+        _named(gxe.ExpectColumnValuesToBeBetween, f"events.{name} is not extreme", "warning", column=name, **limit)
+        for name, limit in limits.items()
     ]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipelines import staging
 from pipelines.errors import AuditFailed, NightmarketError
+from pipelines.fence import newest_token
 from pipelines.files import write_atomic
 from pipelines.settings import Batch, Settings
 
@@ -22,8 +23,17 @@ def path_of(settings: Settings, stage: str, batch: Batch) -> Path:
     return settings.run / "audits" / f"{batch.key}-{stage}.json"
 
 
-def keep(path: Path, verdict: dict[str, Any]) -> None:
-    write_atomic(path, json.dumps(verdict, indent=1).encode())
+def subject(settings: Settings, stage: str, batch: Batch) -> str:
+    """Which rows a verdict would speak of now: it is another text as soon as a step has begun to make new ones."""
+    if stage in STAGED:
+        return str(staging.current(settings, batch)[1]["attempt"])
+    key = "features/warehouse" if stage == "features" else f"score/{batch.key}"
+    return f"{key.replace('/', '-')}-{newest_token(settings, key)}"
+
+
+def keep(settings: Settings, stage: str, batch: Batch, verdict: dict[str, Any]) -> None:
+    """Call it inside `fence.guard`: a superseded audit must not speak over its successor."""
+    write_atomic(path_of(settings, stage, batch), json.dumps(verdict, indent=1).encode())
 
 
 def read(settings: Settings, stage: str, batch: Batch) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from datetime import date
 from typing import Any
 
-from pipelines import intake, lake, landing
+from pipelines import intake, lake, landing, staging
 from pipelines.contracts import ENTITIES, QUARANTINE, Entity
 from pipelines.errors import NightmarketError
 from pipelines.faults import fault_point
@@ -33,6 +33,8 @@ def preprocess(settings: Settings, batch: Batch, attempt: Attempt) -> dict[str, 
         raise NightmarketError(missing[0])
     folder = settings.staging / batch.key / attempt.id
     shutil.rmtree(folder, ignore_errors=True)
+    # Asked before anything is read: what is staged from here on replaces all that those batches have committed.
+    finishes = [b.key for b in staging.partial(settings) if b.first in batch and b.last in batch]
     work = Work(settings, batch, folder)
     with work.phase("frame"):
         for name, entity in ENTITIES.items():
@@ -40,7 +42,7 @@ def preprocess(settings: Settings, batch: Batch, attempt: Attempt) -> dict[str, 
     fault_point("preprocess.framed")
     delivered = {name: lake.dates_of_landing(settings, name, batch) for name in ENTITIES}
     _stage(work, [e for n, e in ENTITIES.items() if delivered[n] or work.framed[n].rows_in], delivered)
-    manifest = _manifest(work, attempt, missing)
+    manifest = {**_manifest(work, attempt, missing), "finishes": finishes}
     shutil.rmtree(work.scratch, ignore_errors=True)
     write_atomic(folder / "manifest.json", json.dumps(manifest, indent=1).encode())
     fault_point("preprocess.manifest")

@@ -1,13 +1,17 @@
 """The step around dbt: pending days, failures in one line, the lock."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
+from pathlib import Path
 
 import duckdb
 import pytest
 
+from pipelines import features
 from pipelines.errors import AuditFailed, NightmarketError
 from pipelines.features import PROJECT, build
 from pipelines.fence import take
@@ -80,3 +84,29 @@ def test_a_model_that_cannot_be_built_is_named(home: Settings) -> None:
     assert "\n" not in str(caught.value)
     with duckdb.connect(str(home.warehouse)) as connection:
         connection.execute("drop table intermediate.int_shop_day")
+
+
+def test_after_an_upgrade_that_changes_a_day_fact_all_its_days_are_made_anew(
+    new_home: Callable[[], Settings],  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    home = new_home()
+
+    def built(day: date) -> dict:
+        return build(home, day, "features", take(home, "features", "warehouse"))
+
+    load(home, [SALE])
+    built(DAY[0])
+    load(home, [{**SALE, "event_date": DAY[1], "landing_date": DAY[1]}])
+    assert not built(DAY[1])["made_anew"]
+
+    project = tmp_path / "dbt_project"
+    shutil.copytree(PROJECT, project)
+    day_fact = project / "models" / "intermediate" / "int_user_item_day.sql"
+    day_fact.write_text(f"select *, 42 as answer from (\n{day_fact.read_text()}\n) as before\n")
+    monkeypatch.setattr(features, "PROJECT", project)
+    assert built(DAY[1])["made_anew"]
+    facts = "select event_date, answer from intermediate.int_user_item_day order by all"
+    assert query(home, facts) == [(DAY[0], 42), (DAY[1], 42)]
+    assert not built(DAY[1])["made_anew"]

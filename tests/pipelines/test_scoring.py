@@ -9,6 +9,7 @@ import pytest
 from models.artefact import load_artefact
 from models.registry import Promotion
 from models.registry import promote as append
+from pipelines import staging
 from pipelines.contracts import (
     SCORE_TABLES,
     SCORES_RECOMMENDATIONS,
@@ -19,7 +20,7 @@ from pipelines.contracts import (
 from pipelines.errors import NightmarketError, Superseded
 from pipelines.fence import take
 from pipelines.scoring import score, scored_nights_after
-from pipelines.settings import Settings
+from pipelines.settings import Settings, night
 from pipelines.training import train
 from pipelines.warehouse import open_warehouse
 from tests.models.shop import MONDAY, seasonal_rows
@@ -53,6 +54,13 @@ def content(settings: Settings, night: date = NIGHT) -> dict[str, list[tuple]]:
             sql = f"select {names} from {table.name} where scored_for = ? order by all"
             found[table.name] = connection.execute(sql, [night]).fetchall()
     return found
+
+
+def test_nothing_is_scored_while_a_batch_is_partly_in_the_lake(settings: Settings) -> None:
+    staging.mark_partial(settings, night(NIGHT))
+    with pytest.raises(NightmarketError, match=f"{NIGHT} is only partly in the lake"):
+        run(settings)
+    assert scored_nights_after(settings, NIGHT - timedelta(1)) == []
 
 
 def test_every_known_user_gets_a_full_list_with_reasons(settings: Settings) -> None:

@@ -13,10 +13,10 @@ from models.artefact import load_artefact
 from models.recommender.configs import CONFIGS
 from models.registry import Promotion, champion_as_of
 from models.registry import promote as append
-from pipelines import ops
+from pipelines import ops, staging
 from pipelines.contracts import OPS_MODEL_METRICS
 from pipelines.errors import NightmarketError, UsageError
-from pipelines.settings import Settings
+from pipelines.settings import Settings, night
 from pipelines.training import _verdict, availability, promote, train
 from tests.models.shop import MONDAY, seasonal_rows
 from tests.pipelines.learning import fill_lake
@@ -155,6 +155,13 @@ def test_wrong_uses_are_said_in_one_line(tmp_path: Path) -> None:
         train(settings, "recommender")
     with pytest.raises(NightmarketError, match="run `nightmarket train` first"):
         promote(settings, "recommender")
+
+
+def test_nothing_is_trained_on_a_batch_that_is_partly_in_the_lake(settings: Settings) -> None:
+    staging.mark_partial(settings, night(UNTIL))
+    with pytest.raises(NightmarketError, match=f"{UNTIL} is only partly in the lake"):
+        train(settings, "recommender")
+    assert not (settings.models / "recommender").exists()
 
 
 def test_too_few_days_are_said(settings: Settings) -> None:

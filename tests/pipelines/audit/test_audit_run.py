@@ -10,9 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import contracts, ops
-from pipelines.audit.run import audit
-from pipelines.errors import AuditFailed, UsageError
-from pipelines.settings import Batch, Settings, night
+from pipelines.audit import verdicts
+from pipelines.audit.run import Findings, audit
+from pipelines.errors import AuditFailed, NightmarketError, Superseded, UsageError
+from pipelines.fence import take
+from pipelines.settings import Settings, night
+from pipelines.steps import STEPS
 
 DAY = date(2020, 1, 2)
 EVENT: dict[str, Any] = {
@@ -47,9 +50,13 @@ def recorded(settings: Settings, table: contracts.Table) -> list[dict[str, Any]]
     return [row for entry in entries if entry["table"] == table.name for row in entry["rows"]]
 
 
+def audited(settings: Settings, stage: str, accept: str | None = None) -> dict[str, Any]:
+    return audit(settings, stage, night(DAY), take(settings, f"audit-{stage}", str(DAY)), accept)
+
+
 def test_sound_events_pass_with_a_row_per_expectation_and_readable_docs(settings: Settings) -> None:
     folder = staged(settings, [EVENT])
-    verdict = audit(settings, "events", night(DAY))
+    verdict = audited(settings, "events")
     assert verdict["success"]
     assert json.loads((folder / "audit-events.json").read_text()) == verdict
     rows = recorded(settings, contracts.OPS_AUDIT_RESULTS)
@@ -71,7 +78,7 @@ def test_sound_events_pass_with_a_row_per_expectation_and_readable_docs(settings
 def test_one_planted_fault_fails_the_night_by_name(settings: Settings, planted: dict[str, Any], name: str) -> None:
     folder = staged(settings, [EVENT, {**EVENT, "line": 2, **planted}])
     with pytest.raises(AuditFailed, match=f"audit events of 2020-01-02: .{name}.*1 of 2 rows"):
-        audit(settings, "events", night(DAY))
+        audited(settings, "events")
     assert not json.loads((folder / "audit-events.json").read_text())["success"]
     assert [
         r["expectation"].startswith(name) for r in recorded(settings, contracts.OPS_AUDIT_RESULTS) if not r["success"]
@@ -83,14 +90,14 @@ def test_lost_rows_fail_the_night(settings: Settings) -> None:
     pq.write_table(pq.read_table(folder / "events" / f"event_date={DAY}", partitioning=None).slice(1),
                    folder / "events" / f"event_date={DAY}" / "a.parquet")  # fmt: skip
     with pytest.raises(AuditFailed, match="as many as preprocess counted"):
-        audit(settings, "events", night(DAY))
+        audited(settings, "events")
 
 
 def test_too_many_quarantined_rows_stop_the_night_until_somebody_accepts_them(settings: Settings) -> None:
     staged(settings, [EVENT], quarantined=101)
     with pytest.raises(AuditFailed, match=r"no more rows are quarantined than allowed.*found 101"):
-        audit(settings, "landing", night(DAY))
-    verdict = audit(settings, "landing", night(DAY), accept_quarantine="test shop")
+        audited(settings, "landing")
+    verdict = audited(settings, "landing", "test shop")
     assert verdict["success"]
     assert verdict["warnings"] == ["events: no more rows are quarantined than allowed"]
     (override,) = recorded(settings, contracts.OPS_OVERRIDES)
@@ -99,14 +106,14 @@ def test_too_many_quarantined_rows_stop_the_night_until_somebody_accepts_them(se
 
 def test_a_hundred_quarantined_rows_pass(settings: Settings) -> None:
     staged(settings, [EVENT], quarantined=100)
-    assert audit(settings, "landing", night(DAY))["success"]
+    assert audited(settings, "landing")["success"]
 
 
 def test_an_empty_night_passes_without_an_engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     staged(settings, [])
     monkeypatch.setattr("pipelines.session.spark_session", lambda *_: pytest.fail("started an engine for nothing"))
-    assert audit(settings, "landing", night(DAY))["results"] == 0
-    assert audit(settings, "events", night(DAY))["results"] == 0
+    assert audited(settings, "landing")["results"] == 0
+    assert audited(settings, "events")["results"] == 0
 
 
 def score(**changes: Any) -> dict[str, Any]:
@@ -138,13 +145,43 @@ def test_scores_of_a_night(settings: Settings, rows: list[dict[str, Any]], faile
         table = pa.table({name: [row[name] for row in rows] for name in names})
         insert(connection, contracts.SCORES_RECOMMENDATIONS, table)
     if failed is None:
-        assert audit(settings, "scores", night(DAY))["success"]
+        assert audited(settings, "scores")["success"]
     else:
         with pytest.raises(AuditFailed, match=failed):
-            audit(settings, "scores", night(DAY))
+            audited(settings, "scores")
     assert (settings.run / "audits" / "2020-01-02-scores.json").exists()
+
+
+def test_a_superseded_audit_leaves_no_result_no_override_and_no_verdict(settings: Settings) -> None:
+    folder = staged(settings, [EVENT], quarantined=101)
+    orphan = take(settings, "audit-landing", str(DAY))
+    with pytest.raises(AuditFailed):
+        audited(settings, "landing")
+    said, waiting = (folder / "audit-landing.json").read_text(), ops.waiting(settings)
+    with pytest.raises(Superseded, match="attempt 2 .* took over"):
+        audit(settings, "landing", night(DAY), orphan, "an orphan's excuse")
+    assert (folder / "audit-landing.json").read_text() == said
+    assert ops.waiting(settings) == waiting
+
+
+@pytest.mark.parametrize(("stage", "maker"), [("features", "features"), ("scores", "score")])
+def test_rows_made_again_during_their_audit_get_no_verdict(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, stage: str, maker: str
+) -> None:
+    """The audit is the newest of its kind, but what it has seen is no longer what is there."""
+
+    def made_again(name: str) -> None:
+        if name == "audit.checked":
+            take(settings, maker, STEPS[maker].scope or str(DAY))
+
+    monkeypatch.setattr("pipelines.audit.run.fault_point", made_again)
+    monkeypatch.setattr(f"pipelines.audit.run._{stage}", lambda *_: Findings([]))
+    with pytest.raises(NightmarketError, match=f"2020-01-02: {stage} was made again while it was audited"):
+        audited(settings, stage)
+    assert not verdicts.path_of(settings, stage, night(DAY)).exists()
+    assert ops.waiting(settings) == []
 
 
 def test_an_unknown_stage_is_the_callers_error(settings: Settings) -> None:
     with pytest.raises(UsageError, match="no audit stage 'lake'"):
-        audit(settings, "lake", Batch(DAY, DAY))
+        audited(settings, "lake")

@@ -2,14 +2,14 @@
 
 import gzip
 import json
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from hostile import LINES, event
 
-from pipelines import fence, lake, landing
+from pipelines import fence, lake, landing, staging
 from pipelines.contracts import EVENTS, QUARANTINE_SCHEMA
 from pipelines.errors import NightmarketError, Superseded
 from pipelines.preprocess.job import preprocess
@@ -68,6 +68,17 @@ def test_a_night_with_hostile_rows_loses_none_and_writes_the_lakes_types(setting
     assert {f.name: f.type for f in table.schema} == {f.name: f.type for f in lake_schema if f.name != "event_date"}
     (refused,) = (folder / "quarantine" / "landing_date=2020-01-02").glob("*.parquet")
     assert {f.name for f in pq.read_schema(refused)} == set(QUARANTINE_SCHEMA.names) - {"landing_date"}
+
+
+def test_a_new_attempt_keeps_the_mark_of_a_half_committed_batch_and_knows_which_ones_it_finishes(
+    settings: Settings,
+) -> None:
+    land(settings, "events", DAY, "a.jsonl", [event()])
+    for batch in (night(DAY), night(DAY + timedelta(1))):
+        staging.mark_partial(settings, batch)
+    _, manifest = stage(settings, night(DAY))
+    assert manifest["finishes"] == [str(DAY)]
+    assert staging.partial(settings) == [night(DAY), night(DAY + timedelta(1))]
 
 
 def test_rows_of_a_user_lie_together_in_time_order(settings: Settings) -> None:
