@@ -1,8 +1,12 @@
 """Shared by all tests: quiet telemetry, and the names of what a missing program kept from running."""
 
+import importlib.util
 import os
 
 import pytest
+
+# Airflow has an environment of its own: what imports it is tested there (`tests/plugins`), all else in `.venv`.
+collect_ignore = ["plugins"] if importlib.util.find_spec("airflow") is None else []
 
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -95,9 +95,8 @@ def _call(method: str, address: str, body: dict[str, Any] | None = None, token: 
             found: dict[str, Any] = json.loads(answer.read() or b"{}")
             return found
     except urllib.error.HTTPError as error:
-        raise NightmarketError(
-            f"{method} {address}: {error.code} {' '.join(error.read().decode()[:300].split())}"
-        ) from error
+        said = f"{method} {address}: {error.code} {' '.join(error.read().decode()[:300].split())}"
+        raise (Unavailable if error.code == 503 else NightmarketError)(said) from error
     except (urllib.error.URLError, OSError) as error:
         reason = getattr(error, "reason", error)
         raise Unavailable(f"no Airflow answers at {address.split('/api/')[0]} ({reason}); run `make up`") from error

@@ -48,12 +48,17 @@ def up(settings: Settings, report: Report) -> dict[str, Any]:
         processes.start(mlflow.command(settings), mlflow.environment(settings), mark, mlflow_log, mlflow.home(settings))
     _wait(settings, mark, report)
     Airflow.log_in(settings).ensure_pools(POOLS)
-    for name, address, secret in (
+    say_where(settings, report)
+    return {"airflow": airflow.url(settings), "mlflow": mlflow.url(settings)}
+
+
+def say_where(settings: Settings, report: Report) -> None:
+    """A line per server: address, user, and the file with the password."""
+    for name, address, folder in (
         ("Airflow", airflow.url(settings), airflow.home(settings)),
         ("MLflow", mlflow.url(settings), mlflow.home(settings)),
     ):
-        report(f"{name:<8} {address}   user admin, password in {secret / 'admin-password'}")
-    return {"airflow": airflow.url(settings), "mlflow": mlflow.url(settings)}
+        report(f"{name:<8} {address}   user admin, password in {folder / 'admin-password'}")
 
 
 def down(settings: Settings, report: Report) -> dict[str, Any]:
