@@ -1,0 +1,105 @@
+"""The data team's morning in a real browser: log in, trigger a night by its form, see it succeed, read a log, follow a
+link. `NIGHTMARKET_SCREENSHOTS=docs/images` keeps the pictures that the README shows.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from pipelines.serve import airflow
+from tests.e2e.airflow.conftest import Stack
+from tests.e2e.conftest import NIGHTS
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+MINUTES = 60_000.0
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium"),
+]
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+        )
+        opened = browser.new_page(viewport={"width": 1440, "height": 900})
+        opened.set_default_timeout(2 * MINUTES)
+        try:
+            yield opened
+        except BaseException:
+            opened.screenshot(path=str(tmp_path / "failed.png"))
+            raise
+        finally:
+            browser.close()
+
+
+def picture(page: Page, name: str) -> None:
+    folder = os.environ.get("NIGHTMARKET_SCREENSHOTS")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.wait_for_timeout(1500)  # let charts and fonts settle; nothing is asserted on it
+        page.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+
+def test_a_night_is_triggered_by_its_form_seen_to_succeed_and_read(a_stack: Stack, page: Page) -> None:
+    address = airflow.url(a_stack.settings)
+    page.goto(f"{address}/")
+    page.fill("input[name=username]", airflow.USER)
+    page.fill("input[name=password]", airflow.admin_password(a_stack.settings))
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(rf"{address}/(?!auth).*"))
+
+    page.goto(f"{address}/dags")
+    expect(page.get_by_text("The night").first).to_be_visible()
+    picture(page, "airflow-dags")
+
+    page.goto(f"{address}/dags/nightly")
+    page.get_by_role("button", name="Trigger").first.click()
+    page.locator("#element_date").fill(str(NIGHTS[0]))
+    picture(page, "airflow-form")
+    page.locator("[role=dialog]").get_by_role("button", name="Trigger").last.click()
+
+    def newest() -> str:
+        runs = a_stack.airflow.call("GET", "dags/nightly/dagRuns?limit=10")["dag_runs"]
+        return next((r["dag_run_id"] for r in runs if r["conf"].get("date") == str(NIGHTS[0])), "")
+
+    run = a_stack.until(newest, "the run of the form")
+    assert a_stack.wait(run) == "success"
+    page.goto(f"{address}/dags/nightly/runs/{run}")
+    expect(page.get_by_text("success", exact=False).first).to_be_visible()
+    picture(page, "airflow-run")
+
+    page.goto(f"{address}/dags/nightly/runs/{run}/tasks/preprocess")
+    expect(page.get_by_text(f"nightmarket preprocess --date {NIGHTS[0]}", exact=False).first).to_be_visible()
+    picture(page, "airflow-log")
+
+    page.goto(f"{address}/dags/nightly/runs/{run}/tasks/audit_events")
+    link = page.get_by_role("link", name="Reports of the night").first
+    with page.context.expect_page() as opened:
+        link.click()
+    reports = opened.value
+    reports.wait_for_load_state()
+    assert reports.url.endswith(f"/nightmarket/reports/audit/{NIGHTS[0]}/")
+    reports.get_by_role("link", name="landing").click()
+    expect(reports.get_by_text("landing", exact=False).first).to_be_visible()
+    picture(reports, "data-docs")
+
+
+def test_reports_are_for_those_who_are_logged_in_and_lead_nowhere_else(a_stack: Stack, page: Page) -> None:
+    address = airflow.url(a_stack.settings)
+    refused = page.request.get(f"{address}/nightmarket/reports/audit/")
+    assert refused.status == 401
+    headers = {"Authorization": f"Bearer {a_stack.airflow.token}"}
+    listing = page.request.get(f"{address}/nightmarket/reports/audit/", headers=headers)
+    assert listing.status == 200
+    assert "sandbox" in listing.headers["content-security-policy"]
+    for outside in ("../settings.yaml", "..%2fairflow%2fadmin-password", "%2fetc%2fpasswd"):
+        assert page.request.get(f"{address}/nightmarket/reports/{outside}", headers=headers).status == 404
