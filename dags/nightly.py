@@ -69,14 +69,13 @@ with DAG(
     publish_lake = Command(task_id="publish_lake", words=["publish-lake", *DATE], outlets=[LAKE_EVENTS])
     load = Command(task_id="load", words=["load", *DATE], **WAREHOUSE)
     features = dbt_group("features", NIGHT)
-    audit_features = Command(
-        task_id="audit_features", words=["audit", "features", *DATE], outlets=[FEATURES], **WAREHOUSE
-    )
     score = Command(task_id="score", words=["score", *DATE], **WAREHOUSE)
-    audit_scores = Command(task_id="audit_scores", words=["audit", "scores", *DATE], **WAREHOUSE)
+    audit_scores = Command(
+        task_id="audit_scores", words=["audit", "features", "scores", *DATE], outlets=[FEATURES], **WAREHOUSE
+    )
     rescore = Command(task_id="rescore", words=["rescore", "--after", NIGHT], **WAREHOUSE)
     marts = dbt_group("marts", NIGHT)
     publish = Command(task_id="publish", words=["publish", *DATE], outlets=[MARTS], **WAREHOUSE)
 
-    chain(take_turn, land, preprocess, audit_events, publish_lake, load, features, audit_features)
-    chain(audit_features, score, audit_scores, rescore, marts, publish)
+    chain(take_turn, land, preprocess, audit_events, publish_lake, load, features, score)
+    chain(score, audit_scores, rescore, marts, publish)

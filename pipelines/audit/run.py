@@ -18,16 +18,19 @@ import pyarrow.parquet as pq
 
 from pipelines import ops, staging
 from pipelines.audit import verdicts
+from pipelines.audit.page import page
 from pipelines.contracts import EVENT_DATE, EVENTS, LANDING_DATE, OPS_AUDIT_RESULTS, OPS_OVERRIDES
 from pipelines.errors import AuditFailed, NightmarketError, UsageError
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
+from pipelines.files import write_atomic
 from pipelines.settings import Batch, Settings
 from pipelines.warehouse import open_warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+PAGE = "summary.html"
 Rows = list[dict[str, Any]]
 
 
@@ -69,7 +72,7 @@ def audit(
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         raise AuditFailed(
             f"audit {stage} of {batch.key}: {first['expectation']!r} failed ({first['observed']}){more};"
-            f" open index.html in {docs_folder(settings, stage, batch)}"
+            f" see {docs_folder(settings, stage, batch) / PAGE}"
         )
     return verdict
 
@@ -97,6 +100,8 @@ def _keep(
         replaced = [{"night": batch.key, "suite": stage}]
         ops.record(settings, OPS_AUDIT_RESULTS, rows, f"audit-{stage}-{batch.key}", replace=replaced)
         verdicts.keep(settings, stage, batch, verdict)
+        html = page(stage, batch.key, findings.results)
+        write_atomic(docs_folder(settings, stage, batch) / PAGE, html.encode())
     return verdict
 
 

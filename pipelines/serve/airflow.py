@@ -43,6 +43,7 @@ def environment(settings: Settings, base: Mapping[str, str] = os.environ) -> dic
         "CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
         "CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
         "CORE__LOAD_EXAMPLES": "False",
+        "CORE__LAZY_LOAD_PLUGINS": "False",  # once in the scheduler rather than in every task that it forks
         "CORE__DEFAULT_TIMEZONE": "utc",
         "CORE__TEST_CONNECTION": "Disabled",
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",

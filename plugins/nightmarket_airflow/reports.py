@@ -37,14 +37,15 @@ async def page(path: str, user: Annotated[Any, Depends(get_user)]) -> Response:
 
 
 def _listing(path: str, folder: Path) -> str:
-    """The folders and pages of a folder; a folder with an index leads to it."""
+    """The folders and pages of a folder; a folder with a summary leads to it."""
     rows = []
     for entry in sorted(folder.iterdir(), reverse=True):
         if entry.name.startswith(".") or not (entry.is_dir() or entry.suffix == ".html"):
             continue
         target = entry.name
         if entry.is_dir():
-            target += "/index.html" if (entry / "index.html").exists() else "/"
+            first = next((name for name in ("summary.html", "index.html") if (entry / name).exists()), "")
+            target += f"/{first}"
         rows.append(f'<li><a href="{html.escape(target)}">{html.escape(entry.name)}</a></li>')
     title = html.escape(f"Reports: {path.strip('/') or 'all nights'}")
     style = "body{font:16px/1.6 system-ui,sans-serif;max-width:46rem;margin:2rem auto;color-scheme:light dark}"

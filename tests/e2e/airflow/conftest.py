@@ -93,8 +93,8 @@ def a_stack(after_history: Path, manifest: None, tmp_path: Path, monkeypatch: py
     home = tmp_path / "home"
     shutil.copytree(after_history, home)
     airflow_port, mlflow_port = free_ports(2)
-    for name in [n for n in os.environ if n.startswith("NIGHTMARKET_")]:
-        monkeypatch.delenv(name)
+    for name in [n for n in os.environ if n.startswith("NIGHTMARKET_") and n != "NIGHTMARKET_SCREENSHOTS"]:
+        monkeypatch.delenv(name)  # settings of the person who runs the tests
     made = Stack(Settings(home=home, airflow_port=airflow_port, mlflow_port=mlflow_port))
     try:
         made.up()
