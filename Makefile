@@ -13,6 +13,9 @@ export MLFLOW_DISABLE_TELEMETRY := true
 MANIFEST := dbt_project/target/manifest.json
 DBT_FILES := $(shell find dbt_project -type f -not -path '*/target/*' -not -path '*/logs/*')
 
+# Most of a test's time is one process starting after another, so two at once use two cores.
+WORKERS ?= -n 2 --dist worksteal
+
 .PHONY: help setup demo up down test test-all test-rest lint format lock clean
 
 help: ## What there is to make
@@ -52,11 +55,12 @@ demo: setup ## One shop, a year of history, three nights in Airflow, a summary
 	$(BIN)/nightmarket doctor
 	$(BIN)/nightmarket demo
 
-test: setup ## Units, laws on a tiny shop, one real night (at most 15 minutes on 2 cores)
-	$(BIN)/python -m pytest -m "not slow"
+test: setup ## Units, policies, laws on a tiny shop, one real night (at most 15 minutes on 2 cores)
+	$(BIN)/python -m pytest $(WORKERS) -m "not slow"
+	AIRFLOW_HOME=$(CURDIR)/build/airflow .venv-airflow/bin/python -m pytest tests/plugins
 
-test-rest: setup ## What test-all adds: every kill point, every engine, real volumes
-	$(BIN)/python -m pytest -m slow
+test-rest: setup ## What test-all adds: every kill point, every engine, Airflow end to end, a browser
+	$(BIN)/python -m pytest $(WORKERS) -m slow
 
 test-all: test test-rest ## Everything (at most 60 minutes)
 
