@@ -21,13 +21,11 @@ def task_failed(context: Any) -> None:
     log.error("NIGHTMARKET FAILED %s.%s of run %s: %s. Next: %s", ti.dag_id, ti.task_id, ti.run_id, error, todo)
 
 
-async def not_published_in_time(**kwargs: Any) -> None:
-    """The deadline of a nightly run has passed and the run is not done."""
-    context = kwargs.get("context") or {}
-    run = (context.get("dag_run") or {}) if isinstance(context, dict) else {}
-    name = run.get("dag_run_id") or run.get("run_id") if isinstance(run, dict) else run
+async def not_published_in_time(*, context: dict[str, Any]) -> None:
+    """The deadline of a nightly run has passed and the run is not done. Runs in the triggerer."""
     log.error(
-        "NIGHTMARKET LATE run %s is not published by its deadline; BI sees the night before. Next: open the run in "
+        "NIGHTMARKET LATE run %s is not published by its deadline, %s; BI sees the night before. Next: open the run in "
         "the grid, see which task runs or waits, and its log",
-        name,
+        context["dag_run"]["dag_run_id"],
+        context["deadline"]["deadline_time"],
     )

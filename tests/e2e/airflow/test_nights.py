@@ -2,9 +2,10 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil
@@ -61,6 +62,22 @@ def test_a_backfill_runs_nights_in_order_one_at_a_time_and_ends_equal(a_stack: S
     found = processes.listeners(stack.mark_of(a_stack.settings))
     assert {address for _, address, _ in found} == {"127.0.0.1"}
     assert {port for _, _, port in found} == {a_stack.settings.airflow_port, a_stack.settings.mlflow_port}
+
+
+def test_a_run_that_is_late_is_said_to_be(a_stack: Stack) -> None:
+    """The deadline of a real run is moved into the past; scheduler and triggerer do the rest."""
+    run = a_stack.trigger(date=str(NIGHTS[0]))
+    a_stack.until(lambda: a_stack.state(run) == "running", "the start of the run")
+    with closing(sqlite3.connect(a_stack.home / "airflow" / "airflow.db", timeout=60)) as database, database:
+        moved = database.execute("update deadline set deadline_time = '2024-05-08 06:00:00.000000'").rowcount
+    assert moved == 1
+    logs = [a_stack.home / "logs", a_stack.home / "airflow" / "logs"]
+
+    def said() -> bool:
+        files = [file for folder in logs for file in folder.rglob("*.log")]
+        return any(f"NIGHTMARKET LATE run {run}" in file.read_text(errors="replace") for file in files)
+
+    a_stack.until(said, "the alert")
 
 
 def kill_a_task(made: Stack, run: str) -> None:
