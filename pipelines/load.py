@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 
 from pipelines import built, lake, ops, staging
+from pipelines.audit import verdicts
 from pipelines.contracts import (
     ENTITIES,
     EVENT_DATE,
@@ -17,11 +18,12 @@ from pipelines.contracts import (
     OPS_LOADED_DAYS,
     OPS_PENDING_DAYS,
     RAW_TABLES,
+    SCORES_RECOMMENDATIONS,
     Entity,
 )
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
-from pipelines.settings import Batch, Settings
+from pipelines.settings import Batch, Settings, night
 from pipelines.warehouse import upsert
 
 
@@ -36,12 +38,24 @@ def load(settings: Settings, batch: Batch, attempt: Attempt) -> dict[str, Any]:
         staging.require_whole(settings)
         for entity in ENTITIES.values():
             changed = _changed(settings, connection, entity)
+            if changed and not any(partitions.values()):
+                _doubt_scores(settings, connection, batch)
             if changed:
                 built.forget(settings, "features", "marts")
                 rows += _load_partitions(settings, connection, entity, changed)
             partitions[entity.name] = len(changed)
             fault_point(f"load.{entity.name}")
     return {"rows": rows, "partitions": partitions, "lake_version": lake.version(settings)}
+
+
+def _doubt_scores(settings: Settings, connection: duckdb.DuckDBPyConnection, batch: Batch) -> None:
+    """Nights from this batch on were scored without what it brings: none of them is published before it is scored
+    again, even where nobody runs `rescore`.
+    """
+    table = SCORES_RECOMMENDATIONS.name
+    rows = connection.execute(f"select distinct scored_for from {table} where scored_for >= ?", [batch.first])
+    for (day,) in rows.fetchall():
+        verdicts.forget(settings, "scores", night(day))
 
 
 def _changed(settings: Settings, connection: duckdb.DuckDBPyConnection, entity: Entity) -> dict[date, str]:

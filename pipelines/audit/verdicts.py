@@ -40,7 +40,8 @@ def read(settings: Settings, stage: str, batch: Batch) -> dict[str, Any]:
     """The verdict as it was kept. Raises NightmarketError where the audit has not run."""
     path = path_of(settings, stage, batch)
     if not path.exists():
-        raise NightmarketError(f"{batch.key}: audit {stage} has not run; run `nightmarket audit {stage}` first")
+        before = "score it (again), then run" if stage == "scores" else "run"
+        raise NightmarketError(f"{batch.key}: audit {stage} has not run; {before} `nightmarket audit {stage}` first")
     verdict: dict[str, Any] = json.loads(path.read_text())
     return verdict
 

@@ -1,6 +1,6 @@
 """Loading compares the lake with what the warehouse holds and moves just the difference."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,7 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import lake
+from pipelines.audit import verdicts
 from pipelines.contracts import ENTITIES
+from pipelines.errors import NightmarketError
 from pipelines.fence import take
 from pipelines.load import load
 from pipelines.settings import Settings, night
@@ -89,3 +91,21 @@ def test_a_map_becomes_json_with_its_keys_in_order(settings: Settings) -> None:
     commit(settings, "users", D1, [{"user_id": "u", "attributes": [("size", "L"), ("country", "France")]}])
     load_now(settings)
     assert rows(settings, "select attributes from raw.users") == [('{"country":"France","size":"L"}',)]
+
+
+def test_nights_scored_without_what_is_loaded_now_lose_their_verdict(settings: Settings) -> None:
+    """Nobody may publish them before they are scored again; a load that changes nothing leaves them alone."""
+    before, same, later = (night(D1 + timedelta(n)) for n in (-1, 0, 1))
+    with open_warehouse(settings) as connection:
+        for batch in (before, same, later):
+            connection.execute("insert into scores.recommendations (scored_for, user_id) values (?, 'u')", [batch.last])
+            verdicts.keep(settings, "scores", batch, {"success": True, "failed": [], "attempt": "a"})
+    load_now(settings)
+    for batch in (before, same, later):
+        verdicts.require(settings, "scores", batch)
+    commit(settings, "events", D1, [{"event_id": "a"}])
+    load_now(settings)
+    verdicts.require(settings, "scores", before)
+    for batch in (same, later):
+        with pytest.raises(NightmarketError, match="has not run; score it"):
+            verdicts.require(settings, "scores", batch)
