@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.errors import NightmarketError
-from pipelines.settings import Settings
+from pipelines.settings import REPOSITORY, Settings
 
 PINNED = {"pyspark": "4.2.0", "pysail": "0.7.2", "duckdb": "1.5", "deltalake": "1.", "dbt-core": "1.11", "torch": "2."}
 FREE_GIB = 10
@@ -38,7 +38,10 @@ def doctor(settings: Settings) -> list[Check]:
         _libgomp(),
         _disk(settings),
         _writable(settings),
-        _ports(),
+        _loopback(),
+        _airflow(),
+        _port("airflow", settings.airflow_port),
+        _port("mlflow", settings.mlflow_port),
         java(),
         _gpu(),
     ]
@@ -85,7 +88,26 @@ def _writable(settings: Settings) -> Check:
     return Check("home", ok, f"NIGHTMARKET_HOME is {settings.home}" + ("" if ok else ", which cannot be written"))
 
 
-def _ports() -> Check:
+def _airflow() -> Check:
+    """Airflow has an environment of its own; steps by command do without."""
+    program = REPOSITORY / ".venv-airflow" / "bin" / "airflow"
+    found = program.exists()
+    return Check("airflow", found, str(program) if found else "no .venv-airflow: run `make setup`", "optional")
+
+
+def _port(name: str, port: int) -> Check:
+    """What `make up` needs; a stack of this home that is up already holds it, and that is fine."""
+    setting = f"{name}_port"
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    except OSError:
+        return Check(setting, False, f"{port} is in use, by `make up` or by something else: see {setting}", "optional")
+    return Check(setting, True, f"{port} on 127.0.0.1 is free")
+
+
+def _loopback() -> Check:
     """Engines take free loopback ports; one bind shows that loopback works at all."""
     try:
         with socket.socket() as probe:

@@ -7,7 +7,7 @@ _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #8884}
 .failed td:first-child{border-left:4px solid #c62828}.warned td:first-child{border-left:4px solid #ef6c00}
-.passed td:first-child{border-left:4px solid #2e7d32}td.n{text-align:right;font-variant-numeric:tabular-nums}
+.passed td:first-child{border-left:4px solid #2e7d32}
 """
 _KINDS = ("failed", "warned", "passed")
 
@@ -24,7 +24,7 @@ def page(stage: str, night: str, results: list[dict[str, Any]]) -> str:
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1><p><strong>{escape(summary)}</strong></p>"
-        "<table><tr><th>outcome<th>expectation<th>severity<th>found<th>unexpected rows<th>of rows</tr>"
+        "<table><tr><th>outcome<th>expectation<th>severity<th>found</tr>"
         f"{rows}</table><p>The same as Great Expectations shows it: <a href='index.html'>Data Docs</a>.</p>"
     )
 
@@ -37,9 +37,7 @@ def _kind(result: dict[str, Any]) -> str:
 
 def _row(result: dict[str, Any]) -> str:
     kind = _kind(result)
-    found, total = result.get("unexpected_count"), result.get("rows")
     return (
         f"<tr class={kind}><td>{kind}<td>{escape(result['expectation'])}<td>{escape(result['severity'])}"
-        f"<td>{escape(result['observed'])}<td class=n>{'' if found is None else f'{found:,}'}"
-        f"<td class=n>{'' if total is None else f'{total:,}'}</tr>"
+        f"<td>{escape(result['observed'])}</tr>"
     )

@@ -53,7 +53,7 @@ class Airflow:
                 last = errors[0]["stack_trace"].strip().splitlines()[-1]
                 raise NightmarketError(f"{errors[0]['filename']} cannot be imported: {last}")
             time.sleep(1)
-        raise NightmarketError(f"Airflow has not read the DAG {dag} after {seconds:.0f} s; see logs/airflow-*.log")
+        raise NightmarketError(f"Airflow has not read the DAG {dag} after {seconds:.0f} s; see logs/dag-processor.log")
 
     def pause(self, dag: str, paused: bool) -> None:
         self.call("PATCH", f"dags/{dag}", {"is_paused": paused})

@@ -17,8 +17,10 @@ MARK = "NIGHTMARKET_STACK"
 TERM_SECONDS = 15.0
 
 
-def start(command: Sequence[str], environment: Mapping[str, str], mark: str, log: Path, folder: Path) -> int:
-    """Start a server in a session of its own, in `folder`, its output appended to `log`; returns its pid."""
+def start(
+    command: Sequence[str], environment: Mapping[str, str], mark: str, log: Path, folder: Path
+) -> tuple[int, float]:
+    """Start a server in a session of its own, in `folder`, its output appended to `log`; its pid and time of birth."""
     log.parent.mkdir(parents=True, exist_ok=True)
     # SPT_NOENV: a process that renames itself must not write over its environment, by which we know it.
     marked = {**environment, MARK: mark, "SPT_NOENV": "1"}
@@ -35,7 +37,15 @@ def start(command: Sequence[str], environment: Mapping[str, str], mark: str, log
         )
     finally:
         os.close(handle)
-    return process.pid
+    return process.pid, psutil.Process(process.pid).create_time()
+
+
+def lives(pid: int, started: float) -> bool:
+    """Whether the process that `start` returned still runs; a number that was given to another one does not count."""
+    try:
+        return _lives(process := psutil.Process(pid)) and process.create_time() == started
+    except psutil.NoSuchProcess:
+        return False
 
 
 def marked(mark: str) -> Iterator[psutil.Process]:

@@ -19,6 +19,8 @@ from pipelines.settings import REPOSITORY, Settings
 
 Report = Callable[[str], None]
 START_SECONDS = 300.0
+MLFLOW = "mlflow"
+SERVERS = (*airflow.SERVERS, MLFLOW)
 POOLS = {
     "warehouse_write": "one writer at a time in the warehouse",
     "gpu": "one training at a time",
@@ -35,18 +37,14 @@ def up(settings: Settings, report: Report) -> dict[str, Any]:
         raise NightmarketError(f"no Airflow at {airflow.PROGRAM.parent.parent}: run `make setup` first")
     mark = _mark(settings)
     airflow.admin_password(settings)
-    if not list(processes.marked(mark)):
-        _require_free(settings)
-        environment = airflow.environment(settings)
+    missing = _missing(settings)
+    if missing:
+        if len(missing) == len(SERVERS):
+            _require_free(settings)
         report("airflow: preparing its database")
-        _prepare(settings, environment)
-        logs = settings.home / "logs"
-        for name, words in airflow.SERVERS.items():
-            command = [str(airflow.PROGRAM), *words]
-            processes.start(command, environment, mark, logs / f"airflow-{name}.log", airflow.home(settings))
-        mlflow_log = logs / "mlflow.log"
-        processes.start(mlflow.command(settings), mlflow.environment(settings), mark, mlflow_log, mlflow.home(settings))
-    _wait(settings, mark, report)
+        _prepare(settings)
+        _start(settings, mark, missing)
+    _wait(settings, report)
     Airflow.log_in(settings).ensure_pools(POOLS)
     say_where(settings, report)
     return {"airflow": airflow.url(settings), "mlflow": mlflow.url(settings)}
@@ -59,6 +57,31 @@ def say_where(settings: Settings, report: Report) -> None:
         ("MLflow", mlflow.url(settings), mlflow.home(settings)),
     ):
         report(f"{name:<8} {address}   user admin, password in {folder / 'admin-password'}")
+
+
+def _missing(settings: Settings) -> list[str]:
+    """Servers that do not run: all of them at first, one of them after it was killed."""
+    known = _running(settings)
+    return [name for name in SERVERS if name not in known or not processes.lives(*known[name])]
+
+
+def _running(settings: Settings) -> dict[str, tuple[int, float]]:
+    path = settings.run / "servers.json"
+    return {name: (pid, born) for name, (pid, born) in json.loads(path.read_text()).items()} if path.exists() else {}
+
+
+def _start(settings: Settings, mark: str, names: list[str]) -> None:
+    running = _running(settings)
+    for name in names:
+        log = settings.home / "logs" / f"{name}.log"
+        if name == MLFLOW:
+            command, environment, folder = mlflow.command(settings), mlflow.environment(settings), mlflow.home(settings)
+        else:
+            words = airflow.SERVERS[name]
+            command, environment = [str(airflow.PROGRAM), *words], airflow.environment(settings)
+            folder = airflow.home(settings)
+        running[name] = processes.start(command, environment, mark, log, folder)
+    write_atomic(settings.run / "servers.json", json.dumps(running).encode())
 
 
 def down(settings: Settings, report: Report) -> dict[str, Any]:
@@ -103,19 +126,20 @@ def _require_free(settings: Settings) -> None:
                 ) from error
 
 
-def _prepare(settings: Settings, environment: dict[str, str]) -> None:
+def _prepare(settings: Settings) -> None:
     """Folders that only the owner may enter, and Airflow's tables."""
     for folder in (airflow.home(settings), mlflow.home(settings)):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
     command = [str(airflow.PROGRAM), "db", "migrate"]
+    environment = airflow.environment(settings)
     done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no message"]
         raise NightmarketError(f"airflow db migrate failed: {last[0][:300]}")
 
 
-def _wait(settings: Settings, mark: str, report: Report) -> None:
+def _wait(settings: Settings, report: Report) -> None:
     deadline = time.monotonic() + START_SECONDS
     said: set[str] = set()
     while True:
@@ -126,7 +150,7 @@ def _wait(settings: Settings, mark: str, report: Report) -> None:
         if not waiting:
             return
         name, problem = next(iter(waiting.items()))
-        if not list(processes.marked(mark)):
+        if _missing(settings):
             raise NightmarketError(f"{name} stopped while starting ({problem}); its log is in {settings.home / 'logs'}")
         if time.monotonic() > deadline:
             raise NightmarketError(

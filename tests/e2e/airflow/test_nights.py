@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from pipelines import bi
-from pipelines.serve import airflow, processes, stack
+from pipelines.serve import processes, stack
 from pipelines.warehouse import open_warehouse
 from tests.e2e import shop
 from tests.e2e.airflow.conftest import Stack
@@ -93,14 +93,7 @@ def kill_the_scheduler(made: Stack, run: str) -> None:
     made.until(lambda: of_the_stack(made, "dbt_project"), "dbt")
     for process in of_the_stack(made, "airflow scheduler"):
         process.kill()
-    made.until(lambda: not of_the_stack(made, "airflow scheduler"), "the scheduler's death")
-    processes.start(
-        [str(airflow.PROGRAM), *airflow.SERVERS["scheduler"]],
-        airflow.environment(made.settings),
-        stack.mark_of(made.settings),
-        made.home / "logs" / "scheduler-again.log",
-        made.home / "airflow",
-    )
+    made.up()
 
 
 def kill_everything(made: Stack, run: str) -> None:

@@ -9,8 +9,6 @@ def row(name: str, success: bool, severity: str = "critical", observed: str = "3
         "success": success,
         "severity": severity,
         "observed": observed,
-        "unexpected_count": 3,
-        "rows": 10,
     }
 
 

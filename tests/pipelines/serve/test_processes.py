@@ -21,7 +21,7 @@ def mark() -> Iterator[str]:
 
 
 def start(mark: str, folder: Path, code: str) -> int:
-    return processes.start([sys.executable, "-c", code], dict(os.environ), mark, folder / "log", folder)
+    return processes.start([sys.executable, "-c", code], dict(os.environ), mark, folder / "log", folder)[0]
 
 
 def wait_for(path: Path) -> int:
@@ -75,3 +75,13 @@ def test_its_output_is_for_the_owner_only(mark: str, tmp_path: Path) -> None:
     while not (tmp_path / "log").read_text():
         time.sleep(0.02)
     assert (tmp_path / "log").stat().st_mode & 0o077 == 0
+
+
+def test_a_dead_server_is_known_to_be_dead_even_where_its_number_lives_again(mark: str, tmp_path: Path) -> None:
+    sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+    pid, born = processes.start(sleep, dict(os.environ), mark, tmp_path / "log", tmp_path)
+    assert processes.lives(pid, born)
+    assert not processes.lives(pid, born - 1000)
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    assert not processes.lives(pid, born)
