@@ -1,5 +1,6 @@
 """The doctor names what is missing and what to do about it."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,13 @@ def test_an_old_java_is_not_enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     assert java().message.startswith("Java 11")
     assert not java().ok
+
+
+def test_a_port_in_use_is_named_with_its_setting(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        found = {c.name: c for c in doctor(Settings(home=tmp_path, airflow_port=port))}["airflow_port"]
+    assert (found.ok, found.level) == (False, "optional")
+    assert str(port) in found.message
