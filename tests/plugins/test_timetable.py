@@ -23,6 +23,16 @@ def test_switched_on_it_waits_for_its_next_time() -> None:
     assert found.logical_date == found.run_after.subtract(days=1)  # the run of the fourth is for the night of the third
 
 
+def test_a_backfill_of_days_long_past_does_not_start_last_night() -> None:
+    now = pendulum.now("UTC")
+    past = DataInterval(at(2011, 10, 6, 2), at(2011, 10, 7, 2))
+    found = NIGHTLY.next_dagrun_info(
+        last_automated_data_interval=past, restriction=TimeRestriction(None, None, catchup=False)
+    )
+    assert found is not None
+    assert found.run_after > now
+
+
 def test_the_nights_of_a_backfill_are_the_days_it_names() -> None:
     interval, nights = None, []
     restriction = TimeRestriction(at(2024, 5, 1), at(2024, 5, 3, 23, 59), catchup=True)
