@@ -78,6 +78,15 @@ def clean(after_history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return home
 
 
+@pytest.fixture(scope="session")
+def clean_first(after_history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One undisturbed night later."""
+    home = tmp_path_factory.mktemp("clean-first") / "home"
+    shutil.copytree(after_history, home)
+    nights(home, NIGHTS[:1])
+    return home
+
+
 @pytest.fixture
 def copy_of(tmp_path: Path) -> Callable[[Path], Path]:
     """A private copy of a home, to disturb."""
