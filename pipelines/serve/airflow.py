@@ -65,7 +65,7 @@ def environment(settings: Settings, base: Mapping[str, str] = os.environ) -> dic
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "60",
         "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "60",
-        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         "COSMOS__ENABLE_TELEMETRY": "False",
         "COSMOS__ENABLE_CACHE": "False",
         "COSMOS__CACHE_DIR": str(folder / "cosmos"),
