@@ -33,6 +33,8 @@ _KEPT_FROM: dict[built.Half, tuple[str, ...]] = {
 }
 """The SQL behind the tables that a build adds to instead of making them anew: the day facts, the scored nights."""
 
+_OUTCOMES = ("success", "error", "fail", "skipped", "no-op", "partial success")
+
 
 def build(
     settings: Settings, as_of: date, select: built.Half, attempt: Attempt, events: bool = False
@@ -106,24 +108,52 @@ def _run_dbt(settings: Settings, as_of: date, select: built.Half, make_anew: boo
     ]  # fmt: skip
     if make_anew:  # else dbt would refuse the new columns, or leave old days as the old SQL made them
         command.append("--full-refresh")
+    code, output = _call(command, _environment(settings, as_of), events)
+    nodes = _results(results)
+    if code != 0:
+        raise _failure(select, as_of, nodes, output, logs / "dbt.log")
+    kinds = [node["unique_id"].partition(".")[0] for node in nodes]
+    return {"models": kinds.count("model"), "tests": kinds.count("test")}
+
+
+def _call(command: list[str], environment: dict[str, str], events: bool) -> tuple[int, str]:
+    """dbt's exit code and what it said, of which with `events` only the outcomes of models; see `watched`."""
     try:
-        done = subprocess.run(
+        with subprocess.Popen(
             command,
-            env=_environment(settings, as_of),
+            env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=None if events else subprocess.PIPE,
-            stderr=None if events else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-        )
+        ) as process:
+            said = []
+            for line in process.stdout or ():
+                if events:
+                    print(watched(line), end="", flush=True)
+                else:
+                    said.append(line)
     except OSError as error:
         raise NightmarketError(f"cannot start dbt ({command[0]}): {error.strerror}; run `make setup`") from error
-    nodes = _results(results)
-    if done.returncode != 0:
-        raise _failure(select, as_of, nodes, (done.stdout or "") + (done.stderr or ""), logs / "dbt.log")
-    kinds = [node["unique_id"].partition(".")[0] for node in nodes]
-    return {"models": kinds.count("model"), "tests": kinds.count("test")}
+    return process.returncode, "".join(said)
+
+
+def watched(line: str) -> str:
+    """The line as the orchestrator should see it: the outcome of a model as dbt's JSON, all else as plain text.
+
+    Cosmos stores something in Airflow's database for every JSON event, while dbt waits: hundreds of small writes a
+    build, of which only a model's outcome is ever read.
+    """
+    try:
+        event = json.loads(line)
+        node = event["data"].get("node_info") or {}
+    except (ValueError, KeyError, AttributeError):
+        return line
+    is_outcome = node.get("resource_type") == "model" and node.get("node_status") in _OUTCOMES
+    text = str(event.get("info", {}).get("msg", "")).strip()
+    return line if is_outcome else f"{text}\n" if text else ""
 
 
 def _environment(settings: Settings, as_of: date) -> dict[str, str]:

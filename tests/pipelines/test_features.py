@@ -1,5 +1,6 @@
 """The step around dbt: pending days, failures in one line, the lock."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -110,3 +111,23 @@ def test_after_an_upgrade_that_changes_a_day_fact_all_its_days_are_made_anew(
     facts = "select event_date, answer from intermediate.int_user_item_day order by all"
     assert query(home, facts) == [(DAY[0], 42), (DAY[1], 42)]
     assert not built(DAY[1])["made_anew"]
+
+
+def said(status: str, kind: str = "model", text: str = "1 of 2 OK") -> str:
+    node = {"resource_type": kind, "unique_id": f"{kind}.nightmarket.x", "node_status": status}
+    return json.dumps({"info": {"name": "LogModelResult", "msg": text}, "data": {"node_info": node}}) + "\n"
+
+
+@pytest.mark.parametrize("status", ["success", "error", "skipped"])
+def test_the_outcome_of_a_model_is_passed_on_as_dbt_said_it(status: str) -> None:
+    assert features.watched(said(status)) == said(status)
+
+
+@pytest.mark.parametrize("line", [said("started"), said("pass", kind="test")])
+def test_other_events_become_a_line_that_a_person_reads(line: str) -> None:
+    assert features.watched(line) == "1 of 2 OK\n"
+
+
+def test_what_is_no_event_stays_as_it_is_and_an_empty_one_goes() -> None:
+    assert features.watched("Traceback …\n") == "Traceback …\n"
+    assert features.watched(said("started", text="")) == ""
