@@ -103,7 +103,13 @@ def land(
     if source is None:
         _done({"rows": 0, "note": "this home has no source: its landing files are delivered by somebody else"})
         return
-    _done(run(settings, source, path, start, last))
+    if day:  # of a night, and so a step that leaves its record
+        from pipelines.night import land_step
+        from pipelines.steps import run_step
+
+        _done(run_step(settings, land_step(source, path), night(last), _report))
+    else:
+        _done(run(settings, source, path, start, last))
 
 
 RangeDate = Annotated[str | None, typer.Option("--date", help="One night.", metavar="DATE")]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import bi
+from pipelines import bi, ops
 from pipelines.warehouse import open_warehouse
 from tests.e2e.conftest import command, last_json, settings_of
 
@@ -58,6 +58,19 @@ def test_status_and_query_answer(home: Path) -> None:
     assert last_json(command(home, "status"))["bi_night"] == NIGHT
     answer = last_json(command(home, "query", "select count(*) as days from marts.daily_kpis"))
     assert answer["rows"] == [{"days": 8}]
+
+
+def test_landing_a_night_by_itself_leaves_the_same_record_as_the_night_did(home: Path) -> None:
+    """As the DAG does it: the home knows its source, and what has landed is kept."""
+    with open_warehouse(settings_of(home), read_only=True) as connection:
+        sql = "select step, status, rows from ops.runs where night = ? and step = 'land'"
+        before = connection.execute(sql, [NIGHT]).fetchall()
+    said = last_json(command(home, "land", "--date", NIGHT))
+    assert (said["step"], said["files_written"]) == ("land", 0)
+    ops.flush(settings_of(home))
+    with open_warehouse(settings_of(home), read_only=True) as connection:
+        assert connection.execute(sql, [NIGHT]).fetchall() == before
+    assert len(before) == 1
 
 
 def test_rollback_shows_the_night_before_and_publish_the_newest_again(home: Path) -> None:
