@@ -101,6 +101,7 @@ def kill_the_scheduler(made: Stack, run: str) -> None:
     made.until(lambda: of_the_stack(made, "dbt_project"), "dbt")
     for process in of_the_stack(made, "airflow scheduler"):
         process.kill()
+    made.until(lambda: not of_the_stack(made, "airflow scheduler"), "the scheduler's death")
     made.up()
 
 
@@ -109,6 +110,7 @@ def kill_everything(made: Stack, run: str) -> None:
     made.until(lambda: of_the_stack(made, "nightmarket score"), "the scoring")
     for process in processes.marked(stack.mark_of(made.settings)):
         process.kill()
+    made.until(lambda: not list(processes.marked(stack.mark_of(made.settings))), "the end of all processes")
     made.up()
 
 
