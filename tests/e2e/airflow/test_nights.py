@@ -164,8 +164,8 @@ def failed_with(made: Stack, task: str, says: str, **params: str) -> None:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
-    """A file system of 64 kB in place of `folder`; only root may mount one."""
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], check=False)
+    """A file system of 8 kB in place of `folder`; only root may mount one."""
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(folder)], check=False)
     if mounted.returncode:
         pytest.skip("a full disk needs a small file system, and mounting one needs root")
     try:
