@@ -190,7 +190,7 @@ def run_step(settings: Settings, step: Step, batch: Batch, report: Report) -> Re
             reason += keep_traceback(settings, error)
         _record_run(settings, row, "failed", clock, error=reason)
         report(f"{batch.key}  {step.name:<15} FAILED after {time.monotonic() - clock:.1f} s: {reason}")
-        if isinstance(error, NightmarketError):
+        if isinstance(error, NightmarketError) and not is_full_disk(error):  # that one is said in plain words
             raise
         raise NightmarketError(f"{batch.key} {step.name}: {reason}") from error
     seconds = round(time.monotonic() - clock, 2)
@@ -224,11 +224,16 @@ def keep_traceback(settings: Settings, error: BaseException) -> str:
     return ""
 
 
+def is_full_disk(error: BaseException) -> bool:
+    """Whether a full disk, or a file-size limit, is behind the error, in whichever library it surfaced."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    signs = ("no space left", "disk full", "disk is full", "disk i/o error", "file too large", "could not write")
+    return full or any(sign in str(error).lower() for sign in signs)
+
+
 def one_line(error: BaseException) -> str:
     """The first useful line of any exception; a full disk is said in plain words wherever it surfaced."""
     text = " ".join(str(error).split()) or type(error).__name__
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    signs = ("no space left", "disk full", "disk is full", "disk i/o error", "file too large", "could not write")
-    if full or any(sign in text.lower() for sign in signs):
+    if is_full_disk(error):
         return f"the disk is full (or a file-size limit was hit): free some space and run the step again ({text[:200]})"
     return text[:500]

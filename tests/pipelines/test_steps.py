@@ -63,6 +63,14 @@ def test_a_full_disk_is_said_in_plain_words_wherever_it_surfaced(error: Exceptio
     assert one_line(error).startswith("the disk is full")
 
 
+def test_a_full_disk_that_a_step_had_named_otherwise_is_still_said_in_plain_words(tmp_path: Path) -> None:
+    def fail(settings: Settings, batch: Batch, attempt: Attempt) -> dict:
+        raise NightmarketError("intake of users: cannot write …: [errno 28] No space left on device")
+
+    with pytest.raises(NightmarketError, match="2024-05-01 load: the disk is full"):
+        run_step(Settings(home=tmp_path), Step("load", fail), NIGHT, lambda line: None)
+
+
 def test_an_attempt_that_was_overtaken_leaves_the_record_to_its_successor(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
 
