@@ -1,5 +1,6 @@
 """Interactions as sorted integer arrays: the one form every model here reads."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -38,6 +39,15 @@ class Interactions:
         """Midnight UTC that ends the day `as_of`, in microseconds: the moment ages are counted from."""
         following = datetime.combine(self.as_of + timedelta(1), datetime.min.time(), UTC)
         return int(following.timestamp()) * 1_000_000
+
+    def digest(self) -> str:
+        """SHA-256 over all of it: equal data has an equal digest."""
+        found = hashlib.sha256(str(self.as_of).encode())
+        for words in (self.users, self.items):
+            found.update("\n".join(words.to_pylist()).encode())
+        for array in (self.item, self.event, self.time, self.offsets):
+            found.update(np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()
 
     def purchase_counts(self) -> np.ndarray:
         """int64 [I]: purchases of each item, one per user and moment."""

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,15 @@ class Promotion:
     known_until: str
     promoted_at: str
     reason: str
+    takes_back: str = ""  # the version that this entry takes back; nothing is promoted by it
 
 
 @dataclass(frozen=True)
 class Training:
-    """One training run: the version of each model that could be fitted, and of the per-user results."""
+    """One training run: the version of each model that could be fitted, and of the per-user results.
+
+    `champion`: the version of the learned champion that was judged beside them, or empty. `run_id`: the run in MLflow.
+    """
 
     family: str
     cutoff: str
@@ -42,6 +46,8 @@ class Training:
     versions: dict[str, str]
     results: str
     trained_at: str
+    champion: str = ""
+    run_id: str = ""
 
 
 def record_training(folder: Path, training: Training) -> None:
@@ -64,14 +70,33 @@ def promote(folder: Path, promotion: Promotion) -> None:
 
 def champion_as_of(folder: Path, family: str, night: date | None = None) -> Promotion | None:
     """The latest promotion of which all data lies before `night` (law 4); without a night, the latest of all."""
-    known = [Promotion(**row) for row in _read(folder / family / "promotions.jsonl")]
+    known = champions(folder, family)
     if night is not None:
         known = [p for p in known if date.fromisoformat(p.known_until) < night]
     return known[-1] if known else None
 
 
+def champions(folder: Path, family: str) -> list[Promotion]:
+    """The promotions that stand, oldest first: those that were not taken back."""
+    standing: list[Promotion] = []
+    for row in _read(folder / family / "promotions.jsonl"):
+        entry = Promotion(**row)
+        if not entry.takes_back:
+            standing.append(entry)
+        elif standing and standing[-1].version == entry.takes_back:
+            standing.pop()
+    return standing
+
+
+def roll_back(folder: Path, before: Promotion, now: Promotion, at: str) -> None:
+    """Take the promotion `now` back, so that `before` is champion again; both stay in the log."""
+    reason = f"rolled back from {now.model_name} {now.version}"
+    entry = replace(before, promoted_at=at, reason=reason, takes_back=now.version)
+    _append(folder / before.family / "promotions.jsonl", asdict(entry))
+
+
 def _timeless(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name != "trained_at"}
+    return {name: value for name, value in row.items() if name not in ("trained_at", "run_id")}
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

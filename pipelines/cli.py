@@ -217,24 +217,33 @@ def history(
     )  # fmt: skip
 
 
+FamilyArgument = Annotated[str, typer.Argument(help="A model family: recommender.")]
+
+
 @app.command()
 def train(
-    family: Annotated[str, typer.Argument(help="A model family: recommender.")],
+    family: FamilyArgument,
     until: UntilOption = None,
+    days: Annotated[int | None, typer.Option(help="Days to learn from; default: training_days.", min=1)] = None,
+    config: Annotated[str, typer.Option(help="A frozen config of the transformer: base, quick.")] = "base",
+    epochs: Annotated[int | None, typer.Option(help="Epochs at most; default: the config's.", min=1)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
 ) -> None:
-    """Fit and evaluate a family's models on a time split."""
+    """Fit and judge a family's models on a time split; torchrun this for several GPUs."""
     from pipelines.training import train as run
+    from pipelines.training_run import Choices
 
-    _done(run(load_settings(), family, _optional_date(until), _report))
+    choices = Choices(config, epochs, days, device)
+    _done(run(load_settings(), family, _optional_date(until), _report, choices))
 
 
 @app.command()
 def promote(
-    family: Annotated[str, typer.Argument(help="A model family: recommender.")],
+    family: FamilyArgument,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, change nothing.")] = False,
 ) -> None:
-    """Make the best model that earned it the champion."""
-    from pipelines.training import promote as run
+    """Make the newest training run's best model the champion, if the gate lets it through."""
+    from pipelines.promotion import promote as run
 
     result = run(load_settings(), family, dry_run)
     _report(str(result.get("verdict", "")))
@@ -244,13 +253,19 @@ def promote(
 @app.command()
 def rollback(
     to: Annotated[str | None, typer.Option(help="A kept night; default: the one before.", metavar="DATE")] = None,
+    family: Annotated[str | None, typer.Option(help="Put this family's champion before back, too.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without this, say what would happen.")] = False,
 ) -> None:
-    """Show BI an earlier published night again."""
+    """Show BI an earlier published night again, and with --family let the model before score again."""
     from pipelines import bi
+    from pipelines.promotion import roll_back_model
 
-    result = bi.rollback(load_settings(), _optional_date(to), dry_run=not yes)
+    settings = load_settings()
+    result = bi.rollback(settings, _optional_date(to), dry_run=not yes)
     _report(f"{'would show' if not yes else 'shows'} night {result['to']} instead of {result['from']}")
+    if family is not None:
+        result["model"] = back = roll_back_model(settings, family, dry_run=not yes)
+        _report(f"{'would score' if not yes else 'scores'}: {back['to']} instead of {back['from']}")
     _done(result)
 
 

@@ -313,6 +313,29 @@ OPS_MODEL_METRICS = Table(
     ),
     volatile=("trained_at",),
 )
+OPS_GATE = Table(  # one row per comparison the gate made; see models/gate.py
+    "ops.gate",
+    ("family", "model_version", "cutoff", "slice", "against"),
+    (
+        ("family", "text"),
+        ("model_name", "text"),
+        ("model_version", "text"),
+        ("cutoff", "date"),
+        ("slice", "text"),
+        ("against", "text"),
+        ("rule", "text"),
+        ("users", "bigint"),
+        ("challenger", "double precision"),  # mean NDCG@10, as are reference, low and high of the difference
+        ("reference", "double precision"),
+        ("low", "double precision"),
+        ("high", "double precision"),
+        ("passed", "boolean"),
+        ("verdict", "text"),
+        ("promoted", "boolean"),
+        ("judged_at", "timestamp with time zone"),
+    ),
+    volatile=("judged_at",),
+)
 OPS_LOADED_DAYS = Table(  # which committed lake files the warehouse holds, by partition
     "ops.loaded_days",
     ("entity", "partition_date"),
@@ -337,7 +360,7 @@ OPS_NIGHTS = Table(  # one row per night that was built; the newest is what BI s
 )
 OPS_TABLES = (
     OPS_RUNS, OPS_LANDING_FILES, OPS_QUARANTINE, OPS_OVERRIDES, OPS_AUDIT_RESULTS, OPS_MODEL_METRICS,
-    OPS_LOADED_DAYS, OPS_PENDING_DAYS, OPS_NIGHTS,
+    OPS_GATE, OPS_LOADED_DAYS, OPS_PENDING_DAYS, OPS_NIGHTS,
 )  # fmt: skip
 
 TABLES: dict[str, Table] = {t.name: t for t in (*RAW_TABLES.values(), *SCORE_TABLES, *OPS_TABLES)}

@@ -13,12 +13,14 @@ from rich.table import Table
 from pipelines import bi, night, ops
 from pipelines.contracts import OPS_RUNS
 from pipelines.errors import NightmarketError
+from pipelines.promotion import promote
 from pipelines.query import query
 from pipelines.serve import stack
 from pipelines.serve.client import FINISHED, Airflow
 from pipelines.settings import Settings
 from pipelines.steps import Report
-from pipelines.training import promote, train
+from pipelines.training import train
+from pipelines.training_run import Choices
 from pipelines.warehouse import open_warehouse
 
 SOURCE = "complete_journey"
@@ -33,7 +35,7 @@ def demo(settings: Settings, report: Report) -> dict[str, Any]:
     with ThreadPoolExecutor(1) as beside:  # the servers take their time to start, most of it waiting
         starting = beside.submit(stack.up, settings, report)
         history = night.run_history(settings, None, HISTORY_UNTIL, SOURCE, None, None, report)
-        trained = train(settings, "recommender", HISTORY_UNTIL, report)
+        trained = train(settings, "recommender", HISTORY_UNTIL, report, Choices(config="quick"))
         promoted = promote(settings, "recommender", dry_run=False)
         report(promoted["verdict"])
         servers = starting.result()

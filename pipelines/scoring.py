@@ -24,11 +24,12 @@ from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
 from pipelines.reasons import BOUGHT_WITH, reason_codes, reason_columns
 from pipelines.settings import Settings
-from pipelines.training import RECOMMENDER, availability, save_model
+from pipelines.training_run import RECOMMENDER, availability
 from pipelines.warehouse import open_warehouse, replace_partition
 
 if TYPE_CHECKING:
     from models.interactions import Interactions
+    from models.recommender.configs import Config
     from models.recommender.item_to_item import ItemToItem
     from models.recommender.popular import PopularModel
     from models.recommender.ranking import Recommender
@@ -140,33 +141,33 @@ def _known(settings: Settings, night: date) -> Night:
 
 
 def _fit(settings: Settings, known: Night) -> "tuple[Recommender, str, str, str]":
-    """The fitted floor read back from its checked artefact, its name, its version, and why it is this one."""
-    from models.artefact import ArtefactError, load_artefact
+    """The champion brought up to the night and read back from its checked artefact, its name, version, and why it."""
+    from models.artefact import ArtefactError
     from models.recommender import floors
-    from models.recommender.configs import CONFIGS, DEFAULT, from_json
+    from models.recommender.configs import CONFIGS, DEFAULT
+    from models.recommender.saved import load, refit, save
     from models.registry import champion_as_of
 
     champion = champion_as_of(settings.models, RECOMMENDER, known.day)
+    name, model = DEFAULT, None
+    config: Config = CONFIGS[DEFAULT]
+    note = f"no champion whose data ends before {known.day}: the default floor {DEFAULT}"
     try:
-        if champion is None:
-            name, config = DEFAULT, CONFIGS[DEFAULT]
-            note = f"no champion whose data ends before {known.day}: the default floor {DEFAULT}"
-        else:
-            _, meta = load_artefact(settings.models / RECOMMENDER / champion.version)
-            name, config = meta["model_name"], from_json(meta["model_name"], meta["config"])
-            note = f"champion {name} {champion.version}, known until {champion.known_until}"
-        try:
-            model = floors.fit(known.data, config)
-        except floors.NotApplicable as reason:
-            note = f"{note}; not applicable tonight ({reason}): the default floor {DEFAULT}"
-            name, config = DEFAULT, CONFIGS[DEFAULT]
-            model = floors.fit(known.data, config)
+        if champion is not None:
+            saved = load(settings.models / RECOMMENDER / champion.version)
+            note = f"champion {saved.name} {champion.version}, known until {champion.known_until}"
+            try:
+                config, model = refit(saved.config, saved.model, known.data)
+                name = saved.name
+            except floors.NotApplicable as reason:
+                note = f"{note}; not applicable tonight ({reason}): the default floor {DEFAULT}"
+        if model is None:
+            model = floors.fit(known.data, CONFIGS[DEFAULT])
         folder = settings.models / RECOMMENDER / "nightly" / str(known.day)
-        version = save_model(folder, name, config, known.day, known.data.items, model)
-        arrays, meta = load_artefact(folder / version)
+        version = save(folder, name, config, known.day, known.data.items, model)
+        return load(folder / version).model, name, version, note
     except ArtefactError as error:
         raise NightmarketError(f"night {known.day}: {error}") from error
-    return floors.restore(name, meta["config"], arrays), name, version, note
 
 
 def _prune(settings: Settings, night: date, version: str) -> None:
@@ -253,9 +254,7 @@ def _visitors(settings: Settings, known: Night, fill: "PopularModel", stamp: Sta
 
 def _similar(settings: Settings, known: Night, model: "Recommender", stamp: Stamp) -> pa.Table:
     """What goes with each item sold in the window, by the champion's item matrix, or the default floor's."""
-    from models.recommender.item_to_item import ItemToItem
-
-    matrix: ItemToItem = model if isinstance(model, ItemToItem) else _default_matrix(known)
+    matrix = item_matrix(model) or _default_matrix(known)
     sold = np.flatnonzero(known.data.purchase_counts() > 0)
     items, scores = matrix.similar(sold, settings.top_k, known.available)
     row, place = np.nonzero(items >= 0)
@@ -264,6 +263,22 @@ def _similar(settings: Settings, known: Night, model: "Recommender", stamp: Stam
     owner = known.data.items.take(pa.array(source))
     found, strength = items[row, place], scores[row, place]
     return _rows(known, SCORES_SIMILAR, stamp, owner, place + 1, found, strength, code, source)
+
+
+def item_matrix(model: "Recommender") -> "ItemToItem | None":
+    """The item-to-item matrix in a model: itself, or the part of a blend with the largest weight that is one."""
+    from models.recommender.blend import BlendModel
+    from models.recommender.configs import REGULAR
+    from models.recommender.item_to_item import ItemToItem
+
+    if isinstance(model, ItemToItem):
+        return model
+    if isinstance(model, BlendModel):
+        found = {name: part for name, part in model.parts.items() if isinstance(part, ItemToItem)}
+        weight = model.weights[REGULAR]
+        best = max(found, key=lambda name: weight[name], default=None)
+        return found[best] if best is not None and weight[best] > 0 else None
+    return None
 
 
 def _default_matrix(known: Night) -> "ItemToItem":

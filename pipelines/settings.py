@@ -59,6 +59,10 @@ class Settings:
         return self.home / "bi" / "nightmarket.duckdb"
 
     @property
+    def mlflow(self) -> Path:
+        return self.home / "mlflow"
+
+    @property
     def models(self) -> Path:
         return self.home / "models"
 

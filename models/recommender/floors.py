@@ -1,12 +1,10 @@
 """The floors by name: how each is fitted, saved and brought back. A learned model must beat all of them."""
 
-from typing import Any
-
 import numpy as np
 
 from models.interactions import Interactions
 from models.recommender import ease, frequent, item_knn, popular, transition
-from models.recommender.configs import CONFIGS, Config, Ease, FrequentItems, ItemKnn, Popular, Transition, from_json
+from models.recommender.configs import CONFIGS, Ease, Floor, FrequentItems, ItemKnn, Popular, Transition
 from models.recommender.ease import NotApplicable
 from models.recommender.item_to_item import ItemToItem, matrix_of
 from models.recommender.ranking import Recommender
@@ -16,7 +14,7 @@ __all__ = ["FLOORS", "NotApplicable", "fit", "restore"]
 FLOORS = tuple(CONFIGS)
 
 
-def fit(data: Interactions, config: Config) -> Recommender:
+def fit(data: Interactions, config: Floor) -> Recommender:
     """Fit the floor this config belongs to. Raises `NotApplicable` with the reason where it cannot be fitted."""
     match config:
         case Popular():
@@ -31,9 +29,9 @@ def fit(data: Interactions, config: Config) -> Recommender:
             return ease.fit(data, config)
 
 
-def restore(name: str, config: dict[str, Any], arrays: dict[str, np.ndarray]) -> Recommender:
-    """The fitted floor from what `Recommender.arrays` gave and its config in JSON form."""
-    match from_json(name, config):
+def restore(config: Floor, arrays: dict[str, np.ndarray]) -> Recommender:
+    """The fitted floor from what `Recommender.arrays` gave."""
+    match config:
         case Popular():
             return popular.PopularModel(arrays["recent"], arrays["overall"])
         case FrequentItems():

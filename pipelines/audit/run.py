@@ -143,7 +143,7 @@ def _landing(settings: Settings, batch: Batch, accept: str | None) -> Findings:
             overrides.append(_override(batch, name, accept, refused, rows))
     suite = suites.landing(entities, limits, accepted=bool(accept))
     docs = docs_folder(settings, "landing", batch)
-    return Findings(validate("landing", pd.DataFrame([counts]), suite, docs, manifest["attempt"]), overrides)
+    return Findings(validate({"landing": (pd.DataFrame([counts]), suite)}, docs, manifest["attempt"]), overrides)
 
 
 def _override(batch: Batch, entity: str, reason: str, refused: int, rows: int) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def _events(settings: Settings, batch: Batch) -> Findings:
         )
         suite = suites.events(settings, delivered)
         docs = docs_folder(settings, "events", batch)
-        return Findings(validate("events", rows, suite, docs, manifest["attempt"]))
+        return Findings(validate({"events": (rows, suite)}, docs, manifest["attempt"]))
 
 
 def _features(settings: Settings, batch: Batch) -> Findings:
@@ -214,18 +214,15 @@ def _warehouse(
     """Rows of warehouse tables as temporary Parquet, then the same path as staged events."""
     from pipelines.audit.expectations import validate
 
-    results: Rows = []
     with tempfile.TemporaryDirectory(prefix="audit-", dir=_scratch(settings)) as scratch:
         exported = {}
         with open_warehouse(settings, read_only=True) as connection:
             for table, (query, values) in queries.items():
                 exported[table] = _export(connection, table, query, values, Path(scratch) / f"{table}.parquet")
         with _engine(settings, stage, batch) as spark:
-            for table, path in exported.items():
-                rows: DataFrame = spark.read.parquet(str(path))
-                docs = docs_folder(settings, stage, batch) / table
-                results += validate(table, rows, suite(table, rows.columns), docs, batch.key)
-    return Findings(results)
+            frames: dict[str, DataFrame] = {t: spark.read.parquet(str(path)) for t, path in exported.items()}
+            checked = {table: (rows, suite(table, rows.columns)) for table, rows in frames.items()}
+            return Findings(validate(checked, docs_folder(settings, stage, batch), batch.key))
 
 
 def _scratch(settings: Settings) -> Path:

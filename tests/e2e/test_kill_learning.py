@@ -11,8 +11,11 @@ import pytest
 
 from models.artefact import is_intact
 from pipelines import ops
+from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse
 from tests.e2e.conftest import HISTORY_UNTIL, NIGHTS, command, hashes, nights, settings_of
+from tests.models.shop import seasonal_rows
+from tests.pipelines.learning import fill_lake
 
 Copy = Callable[[Path], Path]
 
@@ -24,8 +27,11 @@ RESCORE = ("rescore", "--after", str(HISTORY_UNTIL))
 
 # One after the other, each followed by a kill at the next: a rerun starts from what the kill before it left.
 KILL_POINTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
-    (TRAIN, ("train.saved", "train.saved:3", "train.recorded", "train.evaluated", "train.registered")),
-    (PROMOTE, ("promote.decided", "promote.appended")),
+    (
+        TRAIN,
+        ("train.saved:3", "train.recorded", "train.tracked", "train.evaluated", "train.registered"),
+    ),
+    (PROMOTE, ("promote.decided", "promote.appended", "promote.aliased")),
     (RESCORE, ("score.committed", "rescore.night", "score.fitted:2", "audit.recorded:2", "rescore.night:2")),
 )
 
@@ -41,7 +47,7 @@ def killed(home: Path, point: str, *words: str, **environment: str) -> None:
 
 
 def learned(home: Path) -> dict[str, Any]:
-    """Versions, both logs and the metrics, without the times at which they were written."""
+    """Versions, both logs and the metrics, without times, nor the names MLflow drew for its runs."""
     models = settings_of(home).models / "recommender"
     assert ops.flush(settings_of(home))
     with open_warehouse(settings_of(home), read_only=True) as connection:
@@ -55,7 +61,7 @@ def logs(home: Path) -> dict[str, list[dict[str, Any]]]:
     found = {}
     for path in sorted((settings_of(home).models / "recommender").glob("*.jsonl")):
         rows = [json.loads(line) for line in path.read_text().splitlines()]
-        found[path.stem] = [{k: v for k, v in row.items() if not k.endswith("_at")} for row in rows]
+        found[path.stem] = [{k: v for k, v in row.items() if not k.endswith(("_at", "run_id"))} for row in rows]
     return found
 
 
@@ -103,3 +109,29 @@ def test_killed_while_later_nights_are_scored_again_everything_ends_equal(
         killed(home, point, *words)
     done(home, *words)
     assert hashes(home) == hashes(undisturbed)
+
+
+# A shop with enough people for the transformer to learn from, and where its training is killed.
+SHOP = {"NIGHTMARKET_TRAINING_DAYS": "30", "NIGHTMARKET_TEST_DAYS": "10"}
+TRAINING_POINTS = (
+    "train.epoch:2",
+    "train.epoch:4",
+    "train.learned",
+    "train.saved:7",
+    "train.tracked",
+    "train.registered",
+)
+
+
+@pytest.mark.slow
+def test_killed_while_a_transformer_learns_everything_ends_equal(tmp_path: Path) -> None:
+    homes = [tmp_path / "undisturbed", tmp_path / "killed"]
+    for home in homes:
+        fill_lake(Settings(home=home), seasonal_rows(users=40, items=12, days=40))
+    words = ("train", "recommender")
+    done(homes[0], *words, **SHOP)
+    for point in TRAINING_POINTS:
+        killed(homes[1], point, *words, **SHOP)
+    done(homes[1], *words, **SHOP)
+    assert learned(homes[1]) == learned(homes[0])
+    assert len(learned(homes[0])["artefacts"]) == 8  # five floors, the transformer, the blend, the evaluation

@@ -1,12 +1,32 @@
+import json
 from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
 
-from models.registry import Promotion, Training, champion_as_of, latest_training, promote, record_training
+from models.registry import (
+    Promotion,
+    Training,
+    champion_as_of,
+    champions,
+    latest_training,
+    promote,
+    record_training,
+    roll_back,
+)
 
 
 def promotion(name: str, until: str, family: str = "recommender") -> Promotion:
     return Promotion(family, name, f"{name}-version", "2024-01-01", until, "2024-09-01T00:00:00+00:00", "best floor")
+
+
+def standing(folder: Path) -> list[str]:
+    return [found.model_name for found in champions(folder, "recommender")]
+
+
+def rolled_back(folder: Path) -> None:
+    """Take the newest promotion that stands back."""
+    *_, before, now = champions(folder, "recommender")
+    roll_back(folder, before, now, "2024-09-02T00:00:00+00:00")
 
 
 def training(until: str, trained_at: str = "now") -> Training:
@@ -33,6 +53,51 @@ def test_the_later_promotion_wins_even_where_its_data_are_older(tmp_path: Path) 
     found = champion_as_of(tmp_path, "recommender", date(2024, 6, 1))
     assert found is not None
     assert found.model_name == "transition"
+
+
+def test_a_promotion_taken_back_leaves_the_one_before_it(tmp_path: Path) -> None:
+    promote(tmp_path, promotion("ease", "2024-02-01"))
+    promote(tmp_path, promotion("blend", "2024-03-01"))
+    assert standing(tmp_path) == ["ease", "blend"]
+    rolled_back(tmp_path)
+    assert standing(tmp_path) == ["ease"]  # before it there was nobody
+    assert champions(tmp_path, "recommender") == [promotion("ease", "2024-02-01")]
+    for night in (date(2024, 2, 15), date(2024, 6, 1), None):
+        found = champion_as_of(tmp_path, "recommender", night)
+        assert found is not None
+        assert found.model_name == "ease"
+    assert champion_as_of(tmp_path, "recommender", date(2024, 2, 1)) is None
+
+
+def test_a_promotion_taken_back_stays_in_the_log_beside_the_entry_that_takes_it_back(tmp_path: Path) -> None:
+    promote(tmp_path, promotion("ease", "2024-02-01"))
+    promote(tmp_path, promotion("blend", "2024-03-01"))
+    rolled_back(tmp_path)
+    log = [json.loads(line) for line in (tmp_path / "recommender" / "promotions.jsonl").read_text().splitlines()]
+    assert [(row["model_name"], row["takes_back"]) for row in log] == [
+        ("ease", ""),
+        ("blend", ""),
+        ("ease", "blend-version"),
+    ]
+    assert log[-1]["reason"] == "rolled back from blend blend-version"
+
+
+def test_roll_backs_follow_one_another_and_what_was_taken_back_can_be_promoted_again(tmp_path: Path) -> None:
+    for month, name in enumerate(("ease", "item_knn", "blend"), start=2):
+        promote(tmp_path, promotion(name, f"2024-{month:02d}-01"))
+    rolled_back(tmp_path)
+    rolled_back(tmp_path)
+    assert standing(tmp_path) == ["ease"]
+    promote(tmp_path, promotion("blend", "2024-04-01"))
+    assert standing(tmp_path) == ["ease", "blend"]
+
+
+def test_a_roll_back_that_comes_too_late_takes_nothing_back(tmp_path: Path) -> None:
+    ease, blend = promotion("ease", "2024-02-01"), promotion("blend", "2024-03-01")
+    for entry in (ease, blend, promotion("item_knn", "2024-04-01")):
+        promote(tmp_path, entry)
+    roll_back(tmp_path, ease, blend, "2024-09-02T00:00:00+00:00")  # decided before item_knn came
+    assert standing(tmp_path) == ["ease", "blend", "item_knn"]
 
 
 def test_families_do_not_share_champions(tmp_path: Path) -> None:

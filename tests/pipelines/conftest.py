@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from models.tracking import initialise
 from pipelines.session import spark_session
 from pipelines.settings import Settings
 
@@ -19,3 +20,11 @@ def sail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path, shop="shop")
+
+
+@pytest.fixture(scope="session")
+def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow store to copy: making its tables takes longer than a training run here."""
+    folder = tmp_path_factory.mktemp("mlflow") / "mlflow"
+    initialise(folder)
+    return folder

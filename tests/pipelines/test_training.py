@@ -1,23 +1,24 @@
 """Training on a small lake: what is recorded, what is promoted, and that nothing of the test days is used."""
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
-import numpy as np
+import mlflow
 import pyarrow as pa
 import pytest
 
 from models.artefact import load_artefact
 from models.recommender.configs import CONFIGS
-from models.registry import Promotion, champion_as_of
-from models.registry import promote as append
+from models.tracking import Tracking
 from pipelines import ops, staging
 from pipelines.contracts import OPS_MODEL_METRICS
 from pipelines.errors import NightmarketError, UsageError
 from pipelines.settings import Settings, night
-from pipelines.training import _verdict, availability, promote, train
+from pipelines.training import train
+from pipelines.training_run import Choices, availability
 from tests.models.shop import MONDAY, seasonal_rows
 from tests.pipelines.learning import fill_lake
 
@@ -25,8 +26,9 @@ UNTIL = MONDAY + timedelta(39)
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path, mlflow_store: Path) -> Settings:
     chosen = Settings(home=tmp_path, training_days=30, test_days=10)
+    shutil.copytree(mlflow_store, chosen.mlflow)
     fill_lake(chosen, seasonal_rows(users=40, items=12, days=40))
     return chosen
 
@@ -39,7 +41,7 @@ def metric(result: dict, model: str, name: str, part: str = "all") -> dict:
 def test_training_judges_and_saves_every_floor(settings: Settings) -> None:
     result = train(settings, "recommender")
     assert (result["cutoff"], result["until"]) == (str(UNTIL - timedelta(10)), str(UNTIL))
-    assert set(result["versions"]) == set(CONFIGS)
+    assert set(CONFIGS) < set(result["versions"])
     own, popular = metric(result, "frequent_items", "ndcg@10"), metric(result, "popular_7_days", "ndcg@10")
     assert own["low"] > popular["high"]  # the shop was made of people with favourites
     assert own["low"] < own["value"] < own["high"]
@@ -92,46 +94,38 @@ def test_training_says_what_each_floor_reached_on_each_slice(settings: Settings)
     assert len([line for line in said if " ndcg@10 " in line]) == len(slices) > len(CONFIGS)
 
 
-def test_without_a_champion_the_best_floor_is_promoted_once(settings: Settings) -> None:
-    train(settings, "recommender")
-    dry = promote(settings, "recommender", dry_run=True)
-    assert (dry["would_promote"], dry["promoted"], dry["champion"]) == (True, False, None)
-    assert champion_as_of(settings.models, "recommender") is None
-
-    first = promote(settings, "recommender")
-    assert first["promoted"]
-    assert "there was no champion" in first["verdict"]
-    champion = champion_as_of(settings.models, "recommender")
-    assert champion is not None
-    assert (champion.model_name, champion.known_until) == (first["model_name"], str(UNTIL))
-    assert first["champion"] == {"model_name": champion.model_name, "model_version": champion.version}
-
-    again = promote(settings, "recommender")
-    assert not again["promoted"]
-    assert "is the champion already" in again["verdict"]
+def test_the_learned_models_are_judged_beside_the_floors(settings: Settings) -> None:
+    said: list[str] = []
+    result = train(settings, "recommender", progress=said.append)
+    assert {"transformer", "blend"} <= set(result["versions"])
+    assert result["learning"]["learned_until"] == str(UNTIL - timedelta(20))  # the validation days are not learned from
+    assert [sum(w.values()) for w in result["learning"]["weights"].values()] == pytest.approx([1, 1])
+    best = max(metric(result, name, "ndcg@10")["value"] for name in CONFIGS)
+    assert metric(result, "blend", "ndcg@10")["value"] > best - 0.05
+    assert any(line.startswith("blend minus the best floor ") for line in said)
 
 
-def test_a_clearly_worse_champion_is_replaced(settings: Settings) -> None:
+def test_a_short_history_is_left_to_the_floors(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, training_days=30, test_days=10)
+    fill_lake(settings, [row for row in seasonal_rows(users=40, items=12, days=40) if row[2] >= 22])
     result = train(settings, "recommender")
-    version = result["versions"]["popular_7_days"]
-    append(settings.models, Promotion("recommender", "popular_7_days", version, "2024-01-01", "2024-01-02", "", ""))
-    verdict = promote(settings, "recommender")
-    assert verdict["promoted"]
-    assert "lies above zero" in verdict["verdict"]
+    assert set(result["versions"]) == set(CONFIGS)
+    assert result["not_applicable"]["blend"].startswith("cannot train: 0 events")
 
 
-def champion(name: str) -> Promotion:
-    return Promotion("recommender", name, "v", "2024-01-01", "2024-01-29", "", "")
-
-
-def test_a_lead_within_the_interval_replaces_nobody() -> None:
-    values = np.random.default_rng(1).uniform(0, 1, 50)
-    noise = np.random.default_rng(2).normal(0.01, 0.3, 50)
-    best, sentence, promoted = _verdict(
-        {"ease": values + noise - noise.mean() + 0.001, "item_knn": values}, champion("item_knn")
-    )
-    assert (best, promoted) == ("ease", False)
-    assert "does not lie above zero: the champion stays" in sentence
+def test_mlflow_has_the_run_with_its_curve_its_data_and_its_card(settings: Settings) -> None:
+    result = train(settings, "recommender")
+    tracking = Tracking(settings.mlflow, "recommender")
+    run = mlflow.get_run(result["mlflow_run"])
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["all/blend"] == pytest.approx(metric(result, "blend", "ndcg@10")["value"])
+    assert [d.dataset.name for d in run.inputs.dataset_inputs] == ["lake.events"]
+    artefacts = Path(run.info.artifact_uri.removeprefix("file://"))
+    assert "| blend | " in (artefacts / "model_card.md").read_text()
+    assert {p.name for p in (artefacts / "plots").iterdir()} == {"curves.png", "models.png"}
+    assert tracking.aliased("challenger") == result["versions"]["blend"]
+    again = train(settings, "recommender")
+    assert again["mlflow_run"] == result["mlflow_run"]
 
 
 def test_an_item_is_available_between_its_dates_and_without_them() -> None:
@@ -153,8 +147,8 @@ def test_wrong_uses_are_said_in_one_line(tmp_path: Path) -> None:
         train(settings, "nlp")
     with pytest.raises(NightmarketError, match="no events to train on; run `nightmarket history` first"):
         train(settings, "recommender")
-    with pytest.raises(NightmarketError, match="run `nightmarket train` first"):
-        promote(settings, "recommender")
+    with pytest.raises(UsageError, match="unknown config 'huge'; known: base, quick"):
+        train(settings, "recommender", choices=Choices(config="huge"))
 
 
 def test_nothing_is_trained_on_a_batch_that_is_partly_in_the_lake(settings: Settings) -> None:

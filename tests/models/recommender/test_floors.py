@@ -23,6 +23,7 @@ from models.recommender.configs import (
     Popular,
     Transition,
     as_json,
+    from_json,
 )
 from models.recommender.floors import FLOORS, NotApplicable, fit, restore
 from models.recommender.history import history_weights
@@ -190,7 +191,7 @@ def test_evidence_is_the_largest_contribution(data: Interactions, name: str) -> 
 def test_a_floor_comes_back_from_what_it_saved(name: str) -> None:
     data = encode(table(random_rows(3, users=30, events=300)), DAY)
     model = fit(data, CONFIGS[name])
-    again = restore(name, as_json(CONFIGS[name]), model.arrays())
+    again = restore(from_json(name, as_json(CONFIGS[name])), model.arrays())
     assert np.array_equal(model.scores(data, everyone(data)), again.scores(data, everyone(data)))
 
 

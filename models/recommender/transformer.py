@@ -1,0 +1,368 @@
+"""A causal transformer over shopping histories: from each moment to what the same person takes in the days after.
+
+Read top to bottom: the network, its loss, the task it is trained on, the recommender it becomes. In the line of SASRec
+(Kang and McAuley 2018: causal self-attention, output tied to the item embeddings) with pre-norm blocks (Xiong et al.
+2020), a bias by elapsed time in place of positions (as ALiBi, Press et al. 2022, in log time), people's windows packed
+into shared rows, and as target all of a person's moments in the next `horizon_days` (the dense all-action loss of
+PinnerFormer, Pancha et al. 2022): a nightly list stands for the days to come, and a receipt has no order inside.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from models.interactions import EVENTS, Interactions
+from models.loop import autocast
+from models.recommender.configs import Transformer
+from models.recommender.history import ragged
+from models.recommender.sequences import Moments, Packed, codes_of, future, moments, newest, pack, windows
+
+HALF_LIVES = (7.0, 30.0, 120.0, 1e9)
+"""Days after which a past event counts half, in the features of what a person had before."""
+SCORED_ROWS = 64
+"""Rows that go through the network at once when scoring."""
+
+
+class Grid(NamedTuple):
+    """A packed batch as tensors: R rows of L moments, and the bag of events of each of the C cells that hold one."""
+
+    item: torch.Tensor  # int64 [E], events of the cells end to end
+    event: torch.Tensor  # int64 [E]
+    bag: torch.Tensor  # int64 [C], where the events of each cell begin
+    cell: torch.Tensor  # int64 [C], row · L + column
+    day: torch.Tensor  # float32 [R, L]
+    segment: torch.Tensor  # int32 [R, L]
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + feed-forward(norm(x)); dropout on both branches."""
+
+    def __init__(self, config: Transformer) -> None:
+        super().__init__()
+        self.heads, self.dropout = config.heads, config.dropout
+        self.before_attention = nn.LayerNorm(config.width)
+        self.qkv = nn.Linear(config.width, 3 * config.width)
+        self.out = nn.Linear(config.width, config.width)
+        self.before_feed = nn.LayerNorm(config.width)
+        self.feed = nn.Sequential(
+            nn.Linear(config.width, 4 * config.width), nn.GELU(), nn.Linear(4 * config.width, config.width)
+        )
+        self.slope = nn.Parameter(torch.linspace(0.0, -1.0, config.heads))  # the first head starts timeless
+
+    def forward(self, x: torch.Tensor, gap: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        """x [R, L, d]; gap float [R, 1, L, L], log2(1 + days from key to query); hidden bool [R, 1, L, L]."""
+        rows, length, width = x.shape
+        q, k, v = self.qkv(self.before_attention(x)).view(rows, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        bias = (self.slope[:, None, None] * gap).to(q.dtype).masked_fill(hidden, float("-inf"))  # [R, H, L, L]
+        mixed = F.scaled_dot_product_attention(q, k, v, bias).transpose(1, 2).reshape(rows, length, width)
+        x = x + F.dropout(self.out(mixed), self.dropout, self.training)
+        return x + F.dropout(self.feed(self.before_feed(x)), self.dropout, self.training)
+
+
+class Net(nn.Module):
+    """States of moments; the scores of a state are its products with the item embeddings, plus a bias per item."""
+
+    def __init__(self, config: Transformer, items: int) -> None:
+        super().__init__()
+        self.dropout = config.dropout
+        self.item = nn.Embedding(items, config.width)
+        self.event = nn.Embedding(len(EVENTS), config.width)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
+        self.norm = nn.LayerNorm(config.width)
+        self.item_bias = nn.Parameter(torch.zeros(items))
+        self.personal = nn.Parameter(torch.zeros(len(HALF_LIVES)))
+        for table in (self.item, self.event):  # small beside the bias: at the start everybody gets what is popular
+            nn.init.normal_(table.weight, std=0.3 * config.width**-0.5)
+
+    def start_from(self, popularity: np.ndarray) -> None:
+        """Set the bias to log(1 + events of each item), [V]: the network need not learn first what sells at all."""
+        with torch.no_grad():
+            self.item_bias.copy_(torch.from_numpy(np.log1p(popularity).astype(np.float32)))
+
+    def logits(self, states: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        """float32 [S, M] of the chosen items, without what the person had before."""
+        return (states @ F.embedding(chosen, self.item.weight).T).float() + self.item_bias[chosen]
+
+    def add_past(
+        self, logits: torch.Tensor, state: torch.Tensor, place: torch.Tensor, feature: torch.Tensor
+    ) -> torch.Tensor:
+        """`logits` with the features [Q, H] of past items added, weighted, at (state, place); each pair occurs once."""
+        at = state * logits.shape[1] + place
+        return logits.flatten().index_add(0, at, feature @ self.personal).view_as(logits)
+
+    def forward(self, grid: Grid) -> torch.Tensor:
+        """[R, L, d]. A moment sees its own window up to and with itself; a token is its items' sum / √count."""
+        rows, length = grid.segment.shape
+        taken = F.embedding_bag(grid.item, self.item.weight, grid.bag, mode="sum")
+        taken = taken + F.embedding_bag(grid.event, self.event.weight, grid.bag, mode="sum")
+        count = torch.diff(grid.bag, append=grid.bag.new_tensor([len(grid.item)]))
+        taken = taken * count.rsqrt()[:, None]
+        x = taken.new_zeros(rows * length, taken.shape[1]).index_copy(0, grid.cell, taken).view(rows, length, -1)
+        x = F.dropout(x, self.dropout, self.training)
+        gap = torch.log2(1 + (grid.day[:, None, :, None] - grid.day[:, None, None, :]).clamp(min=0))
+        later = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
+        hidden = (grid.segment[:, None, :, None] != grid.segment[:, None, None, :]) | later
+        for block in self.blocks:
+            x = block(x, gap, hidden)
+        return self.norm(x)
+
+
+def grid_of(found: Moments, packed: Packed, device: torch.device) -> Grid:
+    """The input of `Net` for these rows."""
+    cell = np.flatnonzero(packed.moment.ravel() >= 0)
+    moment = packed.moment.ravel()[cell]
+    _, position = ragged(found.first[moment], found.first[moment + 1])
+    size = found.first[moment + 1] - found.first[moment]
+    day = np.zeros(packed.moment.shape, np.float32)
+    day.ravel()[cell] = found.day[moment]
+    arrays = (found.item[position], found.event[position], np.cumsum(size) - size, cell, day, packed.segment)
+    return Grid(*(torch.from_numpy(array).to(device) for array in arrays))
+
+
+# ---- what a person had before --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Personal:
+    """Q pairs (state, item of its past), unique and sorted, with log(1 + decayed count) for each half-life."""
+
+    state: np.ndarray  # int64 [Q]
+    item: np.ndarray  # int64 [Q]
+    feature: np.ndarray  # float32 [Q, len(HALF_LIVES)]
+
+
+def personal(found: Moments, moment: np.ndarray, items: int) -> Personal:
+    """Of the states after these moments [S]: every item their user had up to then, however long ago."""
+    owner = np.searchsorted(found.offsets, moment, side="right") - 1
+    state, position = ragged(found.first[found.offsets[owner]], found.first[moment + 1])
+    event_moment = np.repeat(np.arange(len(found.day)), np.diff(found.first))
+    age = found.day[moment][state] - found.day[event_moment[position]]
+    key, pair = np.unique(state * items + found.item[position], return_inverse=True)
+    weight = found.weight[position]
+    sums = [np.bincount(pair, weight * np.exp2(-age / half_life), len(key)) for half_life in HALF_LIVES]
+    return Personal(key // items, key % items, np.log1p(np.stack(sums, axis=1)).astype(np.float32))
+
+
+# ---- the loss ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What S states must foresee: P pairs (state, item) with weights that sum to 1 over each state."""
+
+    cell: np.ndarray  # int64 [S], row · L + column
+    state: np.ndarray  # int64 [P]
+    item: np.ndarray  # int64 [P], code
+    weight: np.ndarray  # float32 [P]
+
+
+def targets(found: Moments, packed: Packed, until: np.ndarray, most: int, draw: np.random.Generator) -> Targets:
+    """A state for each moment of the rows that has a future; `until` [M] from `sequences.future`.
+
+    The target of a state is its whole future by event weight; where that holds more than `most` events, as many are
+    drawn from it, each with the same chance, which leaves the expected gradient as it is.
+    """
+    moment = packed.moment.ravel()
+    cell = np.flatnonzero((moment >= 0) & (until[moment] > moment + 1))
+    start, end = found.first[moment[cell] + 1], found.first[until[moment[cell]]]
+    size = end - start
+    state, nth = ragged(np.zeros(len(cell), np.int64), np.minimum(size, most))
+    drawn = (draw.random(len(state)) * size[state]).astype(np.int64)
+    position = start[state] + np.where(size[state] > most, drawn, nth)
+    weight = found.weight[position]
+    total = np.bincount(state, weight, len(cell))
+    return Targets(cell, state, found.item[position], (weight / total[state]).astype(np.float32))
+
+
+def softmax_loss(logits: torch.Tensor, state: torch.Tensor, item: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Mean over S states of the cross-entropy with soft targets, lse(z) − sum of weight · z_item. logits [S, V]."""
+    return (torch.logsumexp(logits, 1).sum() - (weight * logits[state, item]).sum()) / len(logits)
+
+
+def sampled_loss(
+    logits: torch.Tensor,
+    own: torch.Tensor,
+    state: torch.Tensor,
+    place: torch.Tensor,
+    weight: torch.Tensor,
+) -> torch.Tensor:
+    """The same with the normaliser estimated from items that the batch shares (logQ, Bengio and Senécal 2003).
+
+    `logits` [S, M]: z − log(expected draws) of the candidates; `own` [P]: z of the targets; `place` [P]: the candidate
+    a target is, or −1. A target joins its own normaliser and leaves it as a candidate: with all items as candidates,
+    each expected once, this is `softmax_loss`.
+    """
+    peak = torch.maximum(logits.detach().amax(1), logits.new_tensor(-1e4))
+    total = (logits - peak[:, None]).exp().sum(1)
+    hit = torch.where(place >= 0, (logits[state, place.clamp(min=0)] - peak[state]).exp(), 0.0)
+    rest = (total[state] - hit).clamp(min=1e-20).log() + peak[state]
+    return (weight * (torch.logaddexp(own, rest) - own)).sum() / len(logits)
+
+
+# ---- training ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`chosen` int64 [M]: the items of the normaliser, each once, and `expected` float32 [M], log of how often each was
+    expected to be drawn over how often it was. `past` speaks of the chosen only; `own_past` [P, H] of the targets.
+    """
+
+    packed: Packed
+    targets: Targets
+    chosen: np.ndarray
+    expected: np.ndarray
+    place: np.ndarray  # int64 [P], a target's place in chosen, -1: not there
+    past: Personal  # its items are places in chosen
+    own_past: np.ndarray
+
+
+class SequenceTask:
+    """Epochs of packed windows; validation by whatever `judge` makes of the recommender so far.
+
+    Batches are made from (seed, epoch) alone. Process `rank` of `world` gets every world-th row of each batch.
+    """
+
+    def __init__(
+        self,
+        found: Moments,
+        items: pa.Array,
+        config: Transformer,
+        seed: int,
+        device: torch.device,
+        judge: Callable[["TransformerModel"], float] | None = None,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
+        self.found, self.items, self.config, self.seed, self.device = found, items, config, seed, device
+        self.judge, self.share = judge, share
+        self.until = future(found, config.horizon_days)
+        counts = np.sqrt(np.bincount(found.item, minlength=len(items)).astype(np.float64))
+        self.proposal = counts / max(counts.sum(), 1e-9)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """All windows, cut at a shift drawn for each user, in a drawn order."""
+        draw = np.random.default_rng([self.seed, number])
+        shift = draw.integers(0, self.config.length, len(self.found.offsets) - 1)
+        ranges = windows(self.found, self.config.length, shift)
+        packed = pack(ranges[draw.permutation(len(ranges))], self.config.length)
+        rank, world = self.share
+        for start in range(0, len(packed.moment), self.config.rows):
+            chosen, expected = self._candidates(draw)
+            part = packed[start + rank : start + self.config.rows : world]
+            goal = targets(self.found, part, self.until, self.config.targets, draw)
+            yield self._batch(part, goal, chosen, expected)
+
+    def _candidates(self, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """All items where they are few; else those of `negatives` draws by the square root of their popularity."""
+        if len(self.items) <= self.config.full_softmax_items:
+            return np.arange(len(self.items)), np.zeros(len(self.items), np.float32)
+        drawn = draw.choice(len(self.items), self.config.negatives, p=self.proposal)
+        chosen, times = np.unique(drawn, return_counts=True)
+        return chosen, np.log(self.config.negatives * self.proposal[chosen] / times).astype(np.float32)
+
+    def _batch(self, packed: Packed, goal: Targets, chosen: np.ndarray, expected: np.ndarray) -> Batch:
+        size = len(self.items)
+        past = personal(self.found, packed.moment.ravel()[goal.cell], size)
+        place = np.full(size, -1)
+        place[chosen] = np.arange(len(chosen))
+        key, wanted = past.state * size + past.item, goal.state * size + goal.item
+        at = np.minimum(np.searchsorted(key, wanted), max(len(key) - 1, 0))
+        own_past = np.where((key[at] == wanted)[:, None], past.feature[at], np.float32(0))
+        kept = place[past.item] >= 0
+        return Batch(
+            packed, goal, chosen, expected, place[goal.item],
+            Personal(past.state[kept], place[past.item[kept]], past.feature[kept]), own_past,
+        )  # fmt: skip
+
+    def loss(self, net: nn.Module, batch: Batch) -> tuple[torch.Tensor, int]:
+        goal, plain = batch.targets, cast(Net, getattr(net, "module", net))
+        grid = grid_of(self.found, batch.packed, self.device)
+        states = net(grid).flatten(0, 1)[self._to(goal.cell)]
+        if not len(states):  # nobody of this batch came back; every process must still take part in the step
+            return states.sum() * 0 + plain.item_bias.sum() * 0 + plain.personal.sum() * 0, len(grid.cell)
+        state, place, weight = self._to(goal.state), self._to(batch.place), self._to(goal.weight)
+        chosen = self._to(batch.chosen)
+        logits = plain.logits(states, chosen) - self._to(batch.expected)
+        logits = plain.add_past(logits, *(self._to(a) for a in vars(batch.past).values()))
+        if len(chosen) == len(self.items):
+            return softmax_loss(logits, state, place, weight), len(grid.cell)
+        item = self._to(goal.item)
+        own = (states[state] * F.embedding(item, plain.item.weight)).sum(1).float() + plain.item_bias[item]
+        own = own + self._to(batch.own_past) @ plain.personal
+        return sampled_loss(logits, own, state, place, weight), len(grid.cell)
+
+    def _to(self, array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+    def validate(self, net: nn.Module) -> float | None:
+        return None if self.judge is None else self.judge(TransformerModel(cast(Net, net), self.items, self.config))
+
+
+# ---- recommending --------------------------------------------------------------------------------------------
+
+
+class TransformerModel:
+    """scores(u, i) = softmax over the vocabulary of the state after u's last moment; 0 for what it does not know."""
+
+    def __init__(self, net: Net, items: pa.Array, config: Transformer) -> None:
+        self.net, self.items, self.config = net, items, config
+
+    def states(self, found: Moments) -> tuple[torch.Tensor, np.ndarray]:
+        """[B', d] of those of its users who have a moment, and their places among them, int64 [B']."""
+        device = self.net.item_bias.device
+        ranges = newest(found, self.config.length)
+        some = np.flatnonzero(ranges[:, 1] > ranges[:, 0])
+        packed = pack(ranges[some], self.config.length)
+        parts = [torch.empty((0, self.config.width), device=device)]
+        self.net.eval()
+        with torch.no_grad(), autocast(device):
+            for start in range(0, len(packed.moment), SCORED_ROWS):
+                part = packed[start : start + SCORED_ROWS]
+                last = np.flatnonzero(np.isin(part.moment.ravel(), ranges[some, 1] - 1))
+                states = self.net(grid_of(found, part, device)).flatten(0, 1)
+                parts.append(states[torch.from_numpy(last).to(device)].float())
+        return torch.cat(parts), some
+
+    def scores(self, data: Interactions, users: np.ndarray) -> np.ndarray:
+        found = moments(data, codes_of(data, self.items), users)
+        states, some = self.states(found)
+        past = personal(found, found.offsets[1:][some] - 1, len(self.items))
+        with torch.no_grad():
+            logits = self.net.logits(states, torch.arange(len(self.items), device=states.device))
+            pairs = (torch.from_numpy(array).to(states.device) for array in vars(past).values())
+            known = torch.softmax(self.net.add_past(logits, *pairs), 1).cpu().numpy()
+        code = codes_of(data, self.items)
+        column = np.flatnonzero(code >= 0)
+        scores = np.zeros((len(users), len(data.items)), dtype=np.float32)
+        scores[np.ix_(some, column)] = known[:, code[column]]
+        return scores
+
+    def evidence(self, data: Interactions, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """The item of the user's history whose embedding lies closest to each listed item's (cosine); ties by id."""
+        code = codes_of(data, self.items)
+        table = F.normalize(self.net.item.weight.detach().float(), dim=1).cpu().numpy()
+        result = np.full(items.shape, -1, dtype=np.int32)
+        for place, user in enumerate(users):
+            own = np.unique(data.item[data.offsets[user] : data.offsets[user + 1]])
+            own = own[code[own] >= 0]
+            listed = np.flatnonzero((items[place] >= 0) & (code[np.maximum(items[place], 0)] >= 0))
+            if len(own) and len(listed):
+                near = table[code[items[place, listed]]] @ table[code[own]].T
+                result[place, listed] = own[near.argmax(1)]
+        return result
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {name: tensor.detach().cpu().numpy() for name, tensor in self.net.state_dict().items()}
+
+
+def restore(config: Transformer, items: pa.Array, arrays: dict[str, np.ndarray]) -> TransformerModel:
+    """The inverse of `TransformerModel.arrays`."""
+    net = Net(config, len(items))
+    net.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    return TransformerModel(net.eval(), items, config)

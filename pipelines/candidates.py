@@ -1,0 +1,104 @@
+"""The candidates of a training run: every floor, the transformer, their blend, and the champion on the same days."""
+
+import time
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines import lake
+from pipelines.errors import NightmarketError, UsageError
+from pipelines.faults import fault_point
+from pipelines.training_run import Run, availability, split_at
+
+if TYPE_CHECKING:
+    from models.recommender.configs import Transformer as TransformerConfig
+
+
+def fit_floors(run: Run) -> None:
+    from models.recommender import floors
+    from models.recommender.configs import CONFIGS
+
+    for name, config in CONFIGS.items():
+        started = time.monotonic()
+        try:
+            model = floors.fit(run.split.train, config)
+        except floors.NotApplicable as reason:
+            run.skip(name, str(reason))
+            continue
+        run.add(name, config, model, started)
+
+
+def learn_and_blend(run: Run, config: "TransformerConfig", device: str, folder: Path, observe: Any) -> None:
+    """The transformer and its blend with the floors, both without a look at the test days."""
+    from models.loop import first_process
+    from models.recommender import floors
+    from models.recommender.blend import BlendModel, learn_weights
+    from models.recommender.configs import BLEND, TRANSFORMER, Blend, Transformer
+    from models.recommender.learned import TooLittle, learn
+
+    started = time.monotonic()
+    learned_until = run.cutoff - timedelta(run.settings.test_days)
+    try:
+        validation = split_at(run.settings, learned_until, run.cutoff)
+        open_then = availability(lake.products(run.settings, learned_until), validation.train.items, learned_until)
+        learned = learn(validation, open_then, config, folder, device, _told(run, observe))
+    except (TooLittle, NightmarketError) as reason:
+        for name in (TRANSFORMER, BLEND):
+            run.skip(name, str(reason))
+        return
+    if not first_process():
+        return
+    fault_point("train.learned")
+    run.learning = {
+        "learned_until": str(learned_until), "epochs": len(learned.fitted.curve), "steps": learned.fitted.steps,
+        "best_epoch": learned.fitted.best_epoch, "tokens_per_second": round(learned.fitted.tokens_per_second),
+        "curve": learned.fitted.curve,
+    }  # fmt: skip
+    run.add(TRANSFORMER, config, learned.model, started)
+    started = time.monotonic()
+    parts = {name: kind for name, (kind, _) in run.models.items() if not isinstance(kind, Blend)}
+    then = {
+        name: learned.model if isinstance(kind, Transformer) else floors.fit(validation.train, kind)
+        for name, kind in parts.items()
+    }
+    weights = learn_weights(then, validation)
+    for segment, given in weights.items():
+        run.say(f"blend, {segment}: " + ", ".join(f"{name} {weight:.2f}" for name, weight in given.items()))
+    run.learning["weights"] = weights
+    model = BlendModel({name: part for name, (_, part) in run.models.items()}, weights)
+    run.add(BLEND, Blend(parts, weights), model, started)
+
+
+def _told(run: Run, observe: Any) -> Any:
+    def tell(row: dict[str, float]) -> None:
+        observe(row)
+        value = f"  validation NDCG@10 {row['validation']:.4f}" if "validation" in row else ""
+        run.say(f"transformer: epoch {row['epoch']:.0f}  loss {row['loss']:.4f}{value}")
+        fault_point("train.epoch")
+
+    return tell
+
+
+def judge_champion(run: Run) -> None:
+    """The learned champion of today on the same days: its floors fitted again, its weights as they are."""
+    from models.artefact import ArtefactError
+    from models.recommender.configs import CONFIGS
+    from models.recommender.evaluation import evaluate
+    from models.recommender.saved import load, refit
+    from models.registry import champion_as_of
+
+    champion = champion_as_of(run.settings.models, run.family)
+    if champion is None or champion.model_name in CONFIGS or champion.version in run.versions.values():
+        return
+    if date.fromisoformat(champion.cutoff) > run.cutoff:
+        raise UsageError(
+            f"the champion {champion.version} was fitted on days up to {champion.cutoff}, which are among the test days"
+            f" after {run.cutoff}: it cannot be judged fairly; choose a later --until"
+        )
+    try:
+        saved = load(run.settings.models / run.family / champion.version)
+    except ArtefactError as error:
+        raise NightmarketError(str(error)) from error
+    _, model = refit(saved.config, saved.model, run.split.train)
+    run.results["champion"] = evaluate(model, run.split, run.available)
+    run.champion = champion.version

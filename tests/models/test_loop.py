@@ -1,0 +1,121 @@
+"""The training loop: exact resume, early stopping, and checkpoints that are never trusted unseen."""
+
+import pickle
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from models.loop import Fitted, LoopConfig, fit
+
+CPU = torch.device("cpu")
+CONFIG = LoopConfig(epochs=5, patience=10, checkpoint_steps=3, seed=7)
+
+
+class Killed(BaseException):
+    """Stands for the process being killed: nothing in the loop may catch it."""
+
+
+class Line:
+    """Learn y = 2x + 1 from noise, with dropout; `stop_at` ends the process before that step of this attempt."""
+
+    def __init__(self, stop_at: int | None = None, values: list[float] | None = None) -> None:
+        self.stop_at, self.values, self.steps = stop_at, values, 0
+
+    def epoch(self, number: int) -> Iterator[torch.Tensor]:
+        generator = torch.Generator().manual_seed(number)
+        return iter(torch.randn(4, 8, 1, generator=generator))
+
+    def loss(self, net: nn.Module, batch: torch.Tensor) -> tuple[torch.Tensor, int]:
+        if self.steps == self.stop_at:
+            raise Killed
+        self.steps += 1
+        return ((net(batch) - 2 * batch - 1) ** 2).mean(), len(batch)
+
+    def validate(self, net: nn.Module) -> float | None:
+        if self.values is None:
+            return None
+        return self.values.pop(0)
+
+
+def line() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(1, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+
+
+def run(folder: Path, task: Line, config: LoopConfig = CONFIG) -> tuple[Fitted, dict[str, Any]]:
+    net = line()
+    fitted = fit(net, task, config, folder, CPU, lambda row: None)
+    return fitted, net.state_dict()
+
+
+def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("step", [0, 1, 2, 3, 4, 7, 11, 19])
+def test_a_run_that_stopped_at_any_step_ends_as_if_it_had_not(tmp_path: Path, step: int) -> None:
+    undisturbed, weights = run(tmp_path / "a", Line())
+    with pytest.raises(Killed):
+        run(tmp_path / "b", Line(stop_at=step))
+    resumed, again = run(tmp_path / "b", Line())
+    assert equal(weights, again)
+    assert resumed.curve == undisturbed.curve
+    assert len(resumed.curve) == 5
+
+
+def test_a_run_that_stopped_again_and_again_goes_on_each_time(tmp_path: Path) -> None:
+    _, weights = run(tmp_path / "a", Line())
+    for _ in range(6):
+        with pytest.raises(Killed):
+            run(tmp_path / "b", Line(stop_at=3))
+    assert equal(weights, run(tmp_path / "b", Line())[1])
+
+
+def test_the_weights_of_the_best_epoch_are_kept(tmp_path: Path) -> None:
+    values = [0.1, 0.4, 0.3, 0.2]
+    fitted, weights = run(tmp_path / "a", Line(values=values), replace(CONFIG, patience=2))
+    assert (fitted.best_epoch, fitted.best, len(fitted.curve)) == (2, 0.4, 4)
+    assert equal(weights, run(tmp_path / "b", Line(), replace(CONFIG, epochs=2))[1])
+
+
+def test_a_checkpoint_of_other_settings_is_not_taken_up(tmp_path: Path) -> None:
+    other = replace(CONFIG, learning_rate=0.5)
+    with pytest.raises(Killed):
+        run(tmp_path / "a", Line(stop_at=7), other)
+    assert equal(run(tmp_path / "a", Line())[1], run(tmp_path / "b", Line())[1])
+
+
+class Evil:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.marker,))
+
+
+@pytest.mark.parametrize("slot", ["model.safetensors", "model.json", "manifest.json", "latest.json", "extra.pkl"])
+def test_a_pickle_in_a_checkpoint_never_runs_and_is_not_taken_up(tmp_path: Path, slot: str) -> None:
+    with pytest.raises(Killed):
+        run(tmp_path / "a", Line(stop_at=7))
+    (checkpoint,) = (path for path in (tmp_path / "a").iterdir() if path.is_dir())
+    target = (tmp_path / "a" if slot == "latest.json" else checkpoint) / slot
+    marker = tmp_path / "ran"
+    target.write_bytes(pickle.dumps(Evil(marker)))
+    _, weights = run(tmp_path / "a", Line())
+    assert not marker.exists()
+    assert equal(weights, run(tmp_path / "b", Line())[1])
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step(tmp_path: Path) -> None:
+    class Broken(Line):
+        def loss(self, net: nn.Module, batch: torch.Tensor) -> tuple[torch.Tensor, int]:
+            value, count = super().loss(net, batch)
+            return value * (float("nan") if self.steps == 6 else 1), count
+
+    with pytest.raises(FloatingPointError, match="the loss is nan at step 5: lower the learning rate"):
+        run(tmp_path, Broken())
