@@ -6,7 +6,8 @@ lake → warehouse → features → score → audit → marts → publish.
 
 * **When**: every day at 02:00 UTC, for the day before. By hand: *Trigger*, with the date of the night in the form.
 * **Reads**: the shop's delivery of that date. **Writes**: lake, features, scores, marts, and at the end, in one swap,
-  the file that BI reads.
+  the file that BI reads. The scores are those of the champion as of the night's date: the latest promoted model whose
+  evaluation days end before it (`train_recommender` makes them), also when an old night runs again.
 * **Urgency**: BI expects it by 06:00 UTC. Until then, and after any failure, BI sees the night before, whole.
 * **When a task is red**: its log ends in one line that says what failed and what to do. Mend that, then *Clear* the
   task: every step ends equal however often it runs. A failed audit is never tried again by itself.

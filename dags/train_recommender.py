@@ -2,21 +2,49 @@
 # Train the recommender
 
 Fits the recommender's models on the days before a cut-off, judges them on the held-out days after it, and makes the
-best one champion if the interval of its gain says so. **Promotion is a dry run unless you switch that off**: the log
-says in words what would be promoted, and why.
+best one champion if the interval of its gain says so. **Nothing is promoted unless you switch the dry run off**; the
+log of `judge` says in words what would be promoted, and why.
 
 * **When**: every Sunday at 08:00 UTC, once it is switched on, or by hand with the form.
 * **Reads**: the lake. **Writes**: models, their metrics (`marts.model_performance` of the next night), the promotion
   log. It never writes to the warehouse, so nights do not wait for it.
+* **Who is asked**: where the gate says yes, `approve` shows its verdict and waits at most 4 hours for *Approve* or
+  *Reject* (Browse → Required Actions). No answer is a yes: the gate has measured it, and a week must not need a person.
+  Where the gate says no, or in a dry run, nobody is asked: `approve` and `promote` are skipped and the run is green.
 * **Who reads it**: `nightly` scores with the champion whose evaluation days end before the night.
 """
 
 from datetime import timedelta
 
 from airflow.sdk import DAG
+from nightmarket_airflow.approval import Approval
 from nightmarket_airflow.command import Command
-from nightmarket_airflow.defaults import DEFAULT_ARGS, DRY_UNLESS_REAL, MODEL_RECOMMENDER, dry_run, optional_date
+from nightmarket_airflow.defaults import (
+    DEFAULT_ARGS,
+    DRY_UNLESS_REAL,
+    MODEL_RECOMMENDER,
+    NOT_REAL,
+    choice,
+    dry_run,
+    optional_date,
+    optional_number,
+)
 from nightmarket_airflow.timetable import NightTimetable
+
+QUESTION = """\
+{%- set judged = ti.xcom_pull(task_ids='judge') -%}
+{{ judged.verdict }}.
+
+* To be champion: **{{ judged.model_name }}** `{{ judged.model_version }}`
+* Champion now: {% if judged.champion %}**{{ judged.champion.model_name }}** `{{ judged.champion.model_version }}`
+{%- else %}none{% endif %}
+
+*Approve*: it scores from the next night on. *Reject*: everything stays as it is. No answer within 4 hours: approved.
+"""
+
+GATE_SAYS_NO = """\
+{%- set judged = ti.xcom_pull(task_ids='judge') -%}
+{{ '' if judged.would_promote else 'the gate says no: ' ~ judged.verdict }}"""
 
 with DAG(
     dag_id="train_recommender",
@@ -25,23 +53,54 @@ with DAG(
     schedule=NightTimetable("0 8 * * 0"),
     catchup=False,
     max_active_runs=1,
-    dagrun_timeout=timedelta(hours=12),
+    dagrun_timeout=timedelta(hours=24),
     default_args={**DEFAULT_ARGS, "execution_timeout": timedelta(hours=6)},
     tags=["nightmarket", "training"],
     params={
         "until": optional_date("Last day of evaluation", "Its held-out days end here. Empty: the newest day."),
+        "days": optional_number(
+            "Window", "How many days before the cut-off to learn from. Empty: training_days of the settings.", 7, 1000
+        ),
+        "config": choice(
+            "Config",
+            "The transformer's frozen settings. quick: a tenth of the time, for a first look.",
+            "base",
+            "quick",
+        ),
+        "epochs": optional_number("Epochs", "At most so many passes over the data. Empty: as the config says.", 1, 500),
+        "device": choice("Device", "auto: the GPU where there is one, else the processor.", "auto", "cpu", "cuda"),
         "dry_run": dry_run(),
     },
 ) as dag:
-    train = Command(task_id="train", words=["train", "recommender", "--until", "{{ params.until or '' }}"], pool="gpu")
-    promote = Command(
-        task_id="promote",
+    train = Command(
+        task_id="train",
         words=[
-            "promote",
+            "train",
             "recommender",
-            DRY_UNLESS_REAL,
+            "--until",
+            "{{ params.until or '' }}",
+            "--days",
+            "{{ params.days or '' }}",
+            "--config",
+            "{{ params.config }}",
+            "--epochs",
+            "{{ params.epochs or '' }}",
+            "--device",
+            "{{ params.device }}",
         ],
-        outlets=[MODEL_RECOMMENDER],
+        pool="gpu",
     )
+    judge = Command(task_id="judge", words=["promote", "recommender", "--dry-run"])
+    approve = Approval(
+        task_id="approve",
+        subject="Make {{ ti.xcom_pull(task_ids='judge').model_name }} the recommender's champion?",
+        body=QUESTION,
+        unless=[NOT_REAL, GATE_SAYS_NO],
+        # The gate has already said yes: a person may stop the promotion, but the weekly run must not need one.
+        defaults=Approval.APPROVE,
+        response_timeout=timedelta(hours=4),
+    )
+    # Dry as the run is, although `approve` lets only a real one through: it may be marked as done by hand.
+    promote = Command(task_id="promote", words=["promote", "recommender", DRY_UNLESS_REAL], outlets=[MODEL_RECOMMENDER])
 
-    train >> promote
+    train >> judge >> approve >> promote

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.distributed import (
+    all_gather_object,
     all_reduce,
     broadcast_object_list,
     destroy_process_group,
@@ -142,7 +143,7 @@ def fit(
     progress = _resume(folder, config, net, optimiser, best)
     trained = DistributedDataParallel(net) if is_initialized() else net
     clock = _Clock()
-    while progress.epoch < config.epochs and progress.epoch - progress.best_epoch <= config.patience:
+    while progress.epoch < config.epochs and progress.epoch - progress.best_epoch <= max(1, config.patience):
         _run_epoch(trained, net, task, config, folder, device, optimiser, best, progress, clock)
         _finish_epoch(net, task, best, progress, observe)
         _save(folder, config, net, optimiser, best, progress)
@@ -268,13 +269,17 @@ def _save(
     best: dict[str, torch.Tensor],
     progress: Progress,
 ) -> None:
-    if is_initialized() and get_rank() > 0:
-        return
+    shares = [(progress.loss_sum, progress.tokens)]  # of each process; all else is the same in all of them
+    if is_initialized():
+        shares = [(0.0, 0)] * get_world_size()
+        all_gather_object(shares, (progress.loss_sum, progress.tokens))
+        if get_rank() > 0:
+            return
     arrays = {f"net.{name}": tensor for name, tensor in net.state_dict().items()}
     arrays |= {f"best.{name}": tensor for name, tensor in best.items()}
     for index, state in optimiser.state_dict()["state"].items():
         arrays |= {f"adam.{index}.{name}": value for name, value in state.items()}
-    meta = {"progress": asdict(progress), "run": _identity(config)}
+    meta = {"progress": asdict(progress), "shares": shares, "run": _identity(config)}
     version = save_artefact(folder, {name: value.detach().cpu().numpy() for name, value in arrays.items()}, meta)
     fresh = folder / f"{LATEST}.new"
     fresh.write_text(json.dumps({"version": version}))
@@ -295,7 +300,7 @@ def _resume(
     try:
         version = str(json.loads((folder / LATEST).read_text())["version"])
         arrays, meta = load_artefact(folder / Path(version).name)
-    except (OSError, ValueError, KeyError, ArtefactError):
+    except (OSError, ValueError, KeyError, TypeError, ArtefactError):
         return Progress()
     if meta["run"] != _identity(config):
         return Progress()
@@ -308,7 +313,8 @@ def _resume(
         index, field_name = name.split(".", 1)
         state.setdefault(int(index), {})[field_name] = tensor
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    return Progress(**meta["progress"])
+    loss_sum, read = meta["shares"][get_rank() if is_initialized() else 0]
+    return Progress(**{**meta["progress"], "loss_sum": loss_sum, "tokens": read})
 
 
 def _identity(config: LoopConfig) -> dict[str, Any]:

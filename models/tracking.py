@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 KEY, DIGEST = "nightmarket.key", "nightmarket.version"
+TRAINING_PAGES = {"mlflow.experimentKind": "custom_model_development"}
+"""Lets MLflow's UI open the experiment with runs and charts, not with the traces of a chat."""
 CHAMPION, CHALLENGER = "champion", "challenger"
 CURVE = {"loss": "train/loss", "validation": "validation/ndcg_at_10"}
 
@@ -61,7 +63,7 @@ class Tracking:
         self.experiment = (
             found.experiment_id
             if found
-            else self._client.create_experiment(family, artifact_location=(self.artifacts / family).as_uri())
+            else self._client.create_experiment(family, (self.artifacts / family).as_uri(), TRAINING_PAGES)
         )
 
     @contextmanager
@@ -76,9 +78,8 @@ class Tracking:
         with mlflow.start_run(
             run_id=known, experiment_id=self.experiment, run_name=name, tags={KEY: key}, log_system_metrics=True
         ) as active:
-            if known is None:
-                mlflow.log_params(_flat(params))
-                self._log_data(active.info.run_id, data)
+            mlflow.log_params(_flat(params))  # each time: the attempt before may have been killed before this
+            self._log_data(active.info.run_id, data)
             yield active.info.run_id
 
     def _log_data(self, run_id: str, data: DataSet) -> None:

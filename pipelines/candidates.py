@@ -56,16 +56,20 @@ def learn_and_blend(run: Run, config: "TransformerConfig", device: str, folder: 
     }  # fmt: skip
     run.add(TRANSFORMER, config, learned.model, started)
     started = time.monotonic()
-    parts = {name: kind for name, (kind, _) in run.models.items() if not isinstance(kind, Blend)}
-    then = {
-        name: learned.model if isinstance(kind, Transformer) else floors.fit(validation.train, kind)
-        for name, kind in parts.items()
-    }
+    parts, then = {}, {}
+    for name, (kind, _) in run.models.items():
+        if isinstance(kind, Blend):
+            continue
+        try:
+            then[name] = learned.model if isinstance(kind, Transformer) else floors.fit(validation.train, kind)
+            parts[name] = kind
+        except floors.NotApplicable:  # then: no weight can be learned for it
+            continue
     weights = learn_weights(then, validation)
     for segment, given in weights.items():
         run.say(f"blend, {segment}: " + ", ".join(f"{name} {weight:.2f}" for name, weight in given.items()))
     run.learning["weights"] = weights
-    model = BlendModel({name: part for name, (_, part) in run.models.items()}, weights)
+    model = BlendModel({name: run.models[name][1] for name in parts}, weights)
     run.add(BLEND, Blend(parts, weights), model, started)
 
 

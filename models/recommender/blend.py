@@ -47,7 +47,7 @@ class BlendModel:
         return total
 
     def evidence(self, data: Interactions, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """What the part says that gives an item most of its score; ties by the order of the parts."""
+        """What the part says that gives an item most of its score; ties by the names of the parts."""
         best = np.zeros(items.shape, dtype=np.float32)
         found = np.full(items.shape, -1, dtype=np.int32)
         for name, shares in zip(self._used(), self._shares(data, users), strict=True):
@@ -74,7 +74,8 @@ class BlendModel:
         return self._asked[2]
 
     def _used(self) -> list[str]:
-        return [name for name in self.parts if any(weights[name] > 0 for weights in self.weights.values())]
+        # In one order wherever the blend comes from, so that sums, and ties between reasons, are the same.
+        return [name for name in sorted(self.parts) if any(weights[name] > 0 for weights in self.weights.values())]
 
 
 def is_new(data: Interactions) -> np.ndarray:

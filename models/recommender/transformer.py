@@ -241,6 +241,7 @@ class SequenceTask:
     ) -> None:
         self.found, self.items, self.config, self.seed, self.device = found, items, config, seed, device
         self.judge, self.share = judge, share
+        self.full = len(items) <= config.full_softmax_items
         self.until = future(found, config.horizon_days)
         counts = np.sqrt(np.bincount(found.item, minlength=len(items)).astype(np.float64))
         self.proposal = counts / max(counts.sum(), 1e-9)
@@ -255,12 +256,15 @@ class SequenceTask:
         for start in range(0, len(packed.moment), self.config.rows):
             chosen, expected = self._candidates(draw)
             part = packed[start + rank : start + self.config.rows : world]
+            if not len(part.moment):  # fewer rows than processes: this one takes part in the step with padding
+                shape = (1, self.config.length)
+                part = Packed(np.full(shape, -1, np.int64), np.zeros(shape, np.int32))
             goal = targets(self.found, part, self.until, self.config.targets, draw)
             yield self._batch(part, goal, chosen, expected)
 
     def _candidates(self, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """All items where they are few; else those of `negatives` draws by the square root of their popularity."""
-        if len(self.items) <= self.config.full_softmax_items:
+        if self.full:
             return np.arange(len(self.items)), np.zeros(len(self.items), np.float32)
         drawn = draw.choice(len(self.items), self.config.negatives, p=self.proposal)
         chosen, times = np.unique(drawn, return_counts=True)
@@ -290,7 +294,7 @@ class SequenceTask:
         chosen = self._to(batch.chosen)
         logits = plain.logits(states, chosen) - self._to(batch.expected)
         logits = plain.add_past(logits, *(self._to(a) for a in vars(batch.past).values()))
-        if len(chosen) == len(self.items):
+        if self.full:
             return softmax_loss(logits, state, place, weight), len(grid.cell)
         item = self._to(goal.item)
         own = (states[state] * F.embedding(item, plain.item.weight)).sum(1).float() + plain.item_bias[item]

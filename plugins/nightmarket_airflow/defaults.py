@@ -41,6 +41,16 @@ def optional_text(title: str, description: str, characters: int = 500) -> Param:
     return Param(None, type=["null", "string"], maxLength=characters, title=title, description=description)
 
 
+def optional_number(title: str, description: str, least: int, most: int) -> Param:
+    """A whole number that may be left empty, within bounds."""
+    return Param(None, type=["null", "integer"], minimum=least, maximum=most, title=title, description=description)
+
+
+def choice(title: str, description: str, *options: str) -> Param:
+    """One of a few words; the first unless somebody chooses."""
+    return Param(options[0], type="string", enum=list(options), title=title, description=description)
+
+
 def dry_run() -> Param:
     """On by default: the run only says what it would do."""
     return Param(
@@ -54,4 +64,5 @@ def dry_run() -> Param:
 _REAL = "dag_run.run_type == 'scheduled' or not params.dry_run"
 YES_UNLESS_DRY = f"{{{{ '--yes' if {_REAL} else '' }}}}"
 DRY_UNLESS_REAL = f"{{{{ '' if {_REAL} else '--dry-run' }}}}"
+NOT_REAL = f"{{{{ '' if {_REAL} else 'this is a dry run' }}}}"
 """A run that a person starts is dry unless they say otherwise; one that the schedule starts does its work."""

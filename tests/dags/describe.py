@@ -23,6 +23,8 @@ def task(task) -> dict:
         "retry_backoff": bool(task.retry_exponential_backoff),
         "retries_by_policy": task.retry_policy is not None,
         "timeout": seconds(task.execution_timeout),
+        "waits": seconds(getattr(task, "response_timeout", None)),
+        "unanswered": getattr(task, "defaults", None),
         "pool": task.pool,
         "alerts": bool(task.on_failure_callback),
     }

@@ -115,6 +115,16 @@ def test_what_destroys_or_promotes_is_a_dry_run_unless_somebody_says_otherwise(d
         assert "params.dry_run" in words
 
 
+def test_no_run_needs_a_person_for_longer_than_four_hours(dags: dict[str, dict[str, Any]]) -> None:
+    asked = {
+        f"{name}.{task_id}": (task["waits"], task["unanswered"])
+        for name, dag in dags.items()
+        for task_id, task in dag["tasks"].items()
+        if task["kind"] == "Approval"
+    }
+    assert asked == {"train_recommender.approve": (4 * 3600, ["Approve"])}
+
+
 def test_the_readme_s_table_names_every_dag_with_its_time_and_what_it_writes(dags: dict[str, dict[str, Any]]) -> None:
     rows = {}
     for line in (ROOT / "dags" / "README.md").read_text().splitlines():

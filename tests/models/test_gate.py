@@ -54,6 +54,32 @@ def test_good_overall_but_worse_on_a_slice_refuses(harmed: str) -> None:
     assert f"against item_knn on {'new_users' if harmed == 'new' else 'tail_items'}" in verdict.sentence
 
 
+def degraded(sound: Values, seed: int) -> dict[str, np.ndarray]:
+    """Lower on the whole, or as good on the whole with no hit for many people of one slice."""
+    draw = np.random.default_rng(seed)
+    if seed % 2:
+        return {part: values - draw.exponential(0.04, len(values)) for part, values in sound.items()}
+    part = ("new_users", "tail_items")[seed // 2 % 2]
+    return {**sound, part: np.where(draw.random(len(sound[part])) < draw.uniform(0.4, 1), 0, sound[part])}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_degraded_challenger_does_not_follow_a_sound_champion(seed: int) -> None:
+    sound = results(0.5)
+    assert judge("blend", sound, FLOORS, ("champion", sound)).promoted
+    verdict = judge("blend", degraded(sound, seed), FLOORS, ("champion", sound))
+    assert not verdict.promoted
+    assert "against champion" in verdict.sentence
+
+
+def test_the_sentence_has_the_numbers_of_the_comparison_that_failed() -> None:
+    floors: dict[str, Values] = {"item_knn": {"all": np.array([0.25, 0.5, 0.75, 0.5])}}
+    verdict = judge("blend", {"all": np.array([0.0, 0.25, 0.5, 0.25])}, floors, None)  # each user a quarter below
+    assert verdict.sentence == (
+        "blend: NDCG@10 0.2500 over 4 users; not promoted: -0.2500 [-0.2500, -0.2500] against item_knn"
+    )
+
+
 def test_of_a_small_slice_only_harm_beyond_doubt_counts() -> None:
     few = FEW - 1
     floors: dict[str, Values] = {"item_knn": results(0.4, few=few)}

@@ -1,16 +1,21 @@
 """The training loop: exact resume, early stopping, and checkpoints that are never trusted unseen."""
 
+import json
 import pickle
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
-from models.loop import Fitted, LoopConfig, fit
+from models.artefact import META, TENSORS
+from models.loop import LATEST, Fitted, LoopConfig, fit
 
 CPU = torch.device("cpu")
 CONFIG = LoopConfig(epochs=5, patience=10, checkpoint_steps=3, seed=7)
@@ -47,9 +52,11 @@ def line() -> nn.Module:
     return nn.Sequential(nn.Linear(1, 8), nn.Dropout(0.5), nn.Linear(8, 1))
 
 
-def run(folder: Path, task: Line, config: LoopConfig = CONFIG) -> tuple[Fitted, dict[str, Any]]:
+def run(
+    folder: Path, task: Line, config: LoopConfig = CONFIG, observe: Callable[[dict], None] = lambda row: None
+) -> tuple[Fitted, dict[str, Any]]:
     net = line()
-    fitted = fit(net, task, config, folder, CPU, lambda row: None)
+    fitted = fit(net, task, config, folder, CPU, observe)
     return fitted, net.state_dict()
 
 
@@ -76,6 +83,50 @@ def test_a_run_that_stopped_again_and_again_goes_on_each_time(tmp_path: Path) ->
     assert equal(weights, run(tmp_path / "b", Line())[1])
 
 
+@settings(deadline=None, max_examples=10)
+@given(st.lists(st.integers(0, 19), min_size=1, max_size=3), st.sampled_from([1, 3, 4, 7, 100]))
+def test_neither_the_stops_nor_how_often_there_is_a_checkpoint_matter(stops: list[int], checkpoint_steps: int) -> None:
+    config = replace(CONFIG, checkpoint_steps=checkpoint_steps)
+    with tempfile.TemporaryDirectory() as a, tempfile.TemporaryDirectory() as b:
+        for stop in stops:  # counted in each attempt: a stop may lie past the end, and then the attempt finishes
+            try:
+                run(Path(b), Line(stop_at=stop), config)
+            except Killed:
+                continue
+        (undisturbed, weights), (resumed, again) = run(Path(a), Line()), run(Path(b), Line(), config)
+    assert equal(weights, again)
+    assert resumed == replace(undisturbed, tokens_per_second=resumed.tokens_per_second)
+
+
+@pytest.mark.parametrize("epoch", [1, 3, 5])
+def test_a_run_that_stopped_while_it_told_of_an_epoch_tells_of_it_again(tmp_path: Path, epoch: int) -> None:
+    def stop(row: dict[str, float]) -> None:
+        if row["epoch"] == epoch:
+            raise Killed
+
+    undisturbed, weights = run(tmp_path / "a", Line())
+    with pytest.raises(Killed):
+        run(tmp_path / "b", Line(), observe=stop)
+    told: list[dict] = []
+    resumed, again = run(tmp_path / "b", Line(), observe=told.append)
+    assert equal(weights, again)
+    assert resumed.curve == undisturbed.curve
+    assert told == undisturbed.curve[epoch - 1 :]
+
+
+def test_only_the_steps_that_are_left_are_done_again_and_none_once_it_is_finished(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        run(tmp_path, Line(stop_at=11))
+    assert len(list(tmp_path.iterdir())) == 2  # the newest checkpoint, and the file that names it
+    rest, again = Line(), Line()
+    finished, weights = run(tmp_path, rest)
+    assert rest.steps == 20 - 9
+    found, same = run(tmp_path, again)
+    assert again.steps == 0
+    assert equal(weights, same)
+    assert (found.curve, found.steps) == (finished.curve, 20)
+
+
 def test_the_weights_of_the_best_epoch_are_kept(tmp_path: Path) -> None:
     values = [0.1, 0.4, 0.3, 0.2]
     fitted, weights = run(tmp_path / "a", Line(values=values), replace(CONFIG, patience=2))
@@ -88,6 +139,20 @@ def test_a_checkpoint_of_other_settings_is_not_taken_up(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         run(tmp_path / "a", Line(stop_at=7), other)
     assert equal(run(tmp_path / "a", Line())[1], run(tmp_path / "b", Line())[1])
+
+
+@pytest.mark.parametrize("name", [TENSORS, META])
+def test_a_checkpoint_with_one_changed_byte_is_not_taken_up(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Killed):
+        run(tmp_path / "a", Line(stop_at=7))
+    path = tmp_path / "a" / json.loads((tmp_path / "a" / LATEST).read_text())["version"] / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    task = Line()
+    _, weights = run(tmp_path / "a", task)
+    assert task.steps == 20
+    assert equal(weights, run(tmp_path / "b", Line())[1])
 
 
 class Evil:

@@ -33,9 +33,10 @@ def free_ports(count: int) -> list[int]:
 
 @dataclass
 class Stack:
-    """The stack of one home, and what the tests ask of it."""
+    """The stack of one home, and what the tests ask of it; runs and tasks are those of `dag`."""
 
     settings: Settings
+    dag: str = "nightly"
 
     @property
     def home(self) -> Path:
@@ -47,16 +48,16 @@ class Stack:
 
     def up(self) -> None:
         stack.up(self.settings, lambda line: None)
-        self.airflow.wait_for_dag("nightly")
+        self.airflow.wait_for_dag(self.dag)
 
     def down(self) -> None:
         stack.down(self.settings, lambda line: None)
 
     def trigger(self, **params: Any) -> str:
-        return self.airflow.trigger("nightly", params)
+        return self.airflow.trigger(self.dag, params)
 
     def state(self, run_id: str) -> str:
-        return str(self.airflow.run("nightly", run_id)["state"])
+        return str(self.airflow.run(self.dag, run_id)["state"])
 
     def wait(self, run_id: str) -> str:
         """Until the run has ended; its state."""
@@ -74,10 +75,10 @@ class Stack:
         raise AssertionError(f"{what} did not come in {PATIENCE:.0f} s")
 
     def task(self, run_id: str, name: str) -> dict[str, Any]:
-        return next(t for t in self.airflow.tasks("nightly", run_id) if t["task_id"] == name)
+        return next(t for t in self.airflow.tasks(self.dag, run_id) if t["task_id"] == name)
 
     def log(self, run_id: str, name: str) -> list[str]:
-        return self.airflow.log("nightly", run_id, name, self.task(run_id, name)["try_number"])
+        return self.airflow.log(self.dag, run_id, name, self.task(run_id, name)["try_number"])
 
 
 @pytest.fixture(scope="session")

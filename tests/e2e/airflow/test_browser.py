@@ -3,52 +3,25 @@ link. `NIGHTMARKET_SCREENSHOTS=docs/images` keeps the pictures that the README s
 """
 
 import http.client
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from pipelines.serve import airflow
 from tests.e2e.airflow.conftest import Stack
+from tests.e2e.browser import NEEDS_CHROMIUM, browser_page, picture
 from tests.e2e.conftest import NIGHTS
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-MINUTES = 60_000.0
-expect.set_options(timeout=5 * MINUTES)  # its own limit is five seconds: too little on a busy machine
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.slow, NEEDS_CHROMIUM]
 
 
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-        )
-        opened = browser.new_page(viewport={"width": 1440, "height": 900})
-        opened.set_default_timeout(5 * MINUTES)
-        try:
-            yield opened
-        except BaseException:
-            opened.screenshot(path=str(tmp_path / "failed.png"))
-            raise
-        finally:
-            browser.close()
-
-
-def picture(page: Page, name: str) -> None:
-    folder = os.environ.get("NIGHTMARKET_SCREENSHOTS")
-    if folder:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        page.wait_for_timeout(1500)  # let charts and fonts settle; nothing is asserted on it
-        page.screenshot(path=str(Path(folder) / f"{name}.png"))
+    with browser_page(tmp_path) as opened:
+        yield opened
 
 
 def test_a_night_is_triggered_by_its_form_seen_to_succeed_and_read(a_stack: Stack, page: Page) -> None:
