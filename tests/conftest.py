@@ -9,6 +9,8 @@ import pytest
 collect_ignore = ["plugins"] if importlib.util.find_spec("airflow") is None else []
 
 os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests run one worker a core; their models are tiny
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 

@@ -65,7 +65,13 @@ class Ease:
 
 @dataclass(frozen=True)
 class Transformer:
-    """`length`: newest events read of a user. Items of fewer than `min_users` people are left to the floors."""
+    """`length`: newest moments (receipts, page views) read of a user. Items of few people are left to the floors.
+
+    Expected of `base`, repeat_purchases true, test NDCG@10 with its 95 % interval, two CPU cores:
+
+        nightmarket train recommender --until 2011-09-30    uci_online_retail   .229 [.213, .243]   15 epochs, 54 s
+        nightmarket train recommender --until 2017-12-27    complete_journey    .372 [.360, .385]   10 epochs, 379 s
+    """
 
     width: int = 64
     blocks: int = 2
