@@ -42,6 +42,9 @@ QUESTION = """\
 *Approve*: it scores from the next night on. *Reject*: everything stays as it is. No answer within 4 hours: approved.
 """
 
+APPROVED = "{{ ti.xcom_pull(task_ids='judge').model_version }}"
+"""What the verdict spoke of: a training run made by command meanwhile is not what was approved."""
+
 GATE_SAYS_NO = """\
 {%- set judged = ti.xcom_pull(task_ids='judge') -%}
 {{ '' if judged.would_promote else 'the gate says no: ' ~ judged.verdict }}"""
@@ -101,6 +104,10 @@ with DAG(
         response_timeout=timedelta(hours=4),
     )
     # Dry as the run is, although `approve` lets only a real one through: it may be marked as done by hand.
-    promote = Command(task_id="promote", words=["promote", "recommender", DRY_UNLESS_REAL], outlets=[MODEL_RECOMMENDER])
+    promote = Command(
+        task_id="promote",
+        words=["promote", "recommender", "--version", APPROVED, DRY_UNLESS_REAL],
+        outlets=[MODEL_RECOMMENDER],
+    )
 
     train >> judge >> approve >> promote

@@ -241,11 +241,12 @@ def train(
 def promote(
     family: FamilyArgument,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, change nothing.")] = False,
+    version: Annotated[str | None, typer.Option(help="Refuse any other version than this one.")] = None,
 ) -> None:
     """Make the newest training run's best model the champion, if the gate lets it through."""
     from pipelines.promotion import promote as run
 
-    result = run(load_settings(), family, dry_run)
+    result = run(load_settings(), family, dry_run, version)
     _report(str(result.get("verdict", "")))
     _done(result)
 
@@ -261,6 +262,8 @@ def rollback(
     from pipelines.promotion import roll_back_model
 
     settings = load_settings()
+    if family is not None:
+        roll_back_model(settings, family, dry_run=True)  # refuses what cannot be done before anything is done
     result = bi.rollback(settings, _optional_date(to), dry_run=not yes)
     _report(f"{'would show' if not yes else 'shows'} night {result['to']} instead of {result['from']}")
     if family is not None:

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from models.registry import Promotion, Training
 
 
-def promote(settings: Settings, family: str, dry_run: bool = False) -> dict[str, Any]:
+def promote(settings: Settings, family: str, dry_run: bool = False, version: str | None = None) -> dict[str, Any]:
     """Hold the newest training run against the gate and make its best model champion, if it earned that.
 
     The blend is the candidate. Where it does not pass, the best floor is (it replaces another floor only where the
     interval of its gain lies above zero), so that a shop always has a champion. The report goes to `ops.gate` and
-    MLflow. "champion" in the answer is who scores from now on, promoted or not; None where there is nobody yet.
+    MLflow. With `version` no other one is promoted: what a person approved may have been overtaken by a newer run.
+    "champion" in the answer is who scores from now on, promoted or not; None where there is nobody yet.
     """
     from models.registry import Promotion, champion_as_of, latest_training
     from models.registry import promote as append
@@ -32,12 +33,17 @@ def promote(settings: Settings, family: str, dry_run: bool = False) -> dict[str,
         raise NightmarketError(f"no training run of {family} to promote from; run `nightmarket train` first")
     champion = champion_as_of(settings.models, family)
     best, verdict = _verdict(_values(settings, family, training), champion, training)
+    if version is not None and training.versions[best] != version:
+        raise NightmarketError(
+            f"{best} {training.versions[best]} of a newer training run stands where {version} was asked for:"
+            " judge it again"
+        )
     _report(settings, training, best, verdict, dry_run)
     if verdict.promoted and not dry_run:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        version, until = training.versions[best], training.known_until
+        chosen, until = training.versions[best], training.known_until
         fault_point("promote.decided")
-        append(settings.models, Promotion(family, best, version, training.cutoff, until, now, verdict.sentence))
+        append(settings.models, Promotion(family, best, chosen, training.cutoff, until, now, verdict.sentence))
         fault_point("promote.appended")
     scoring = champion_as_of(settings.models, family)
     if not dry_run and scoring is not None:

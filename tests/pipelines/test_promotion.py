@@ -99,6 +99,15 @@ def test_a_champion_that_the_run_has_not_judged_asks_for_another_run(settings: S
         promote(settings, "recommender")
 
 
+def test_another_version_than_the_approved_one_is_not_promoted(settings: Settings) -> None:
+    approved = judged(settings, {**FLOORS, "blend": 0.6}).versions["blend"]
+    newer = judged(settings, {**FLOORS, "blend": 0.65}, cutoff="2024-05-02").versions["blend"]
+    with pytest.raises(NightmarketError, match=f"blend {newer} of a newer training run stands where {approved} was"):
+        promote(settings, "recommender", version=approved)
+    assert champion_as_of(settings.models, "recommender") is None
+    assert promote(settings, "recommender", version=newer)["promoted"]
+
+
 def test_the_report_is_kept_in_ops(settings: Settings) -> None:
     judged(settings, {**FLOORS, "blend": 0.6})
     promote(settings, "recommender")
