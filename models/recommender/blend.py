@@ -28,6 +28,15 @@ K = 10
 Weights = Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class _Share:
+    """What a part adds for some of the users asked about."""
+
+    part: str
+    rows: np.ndarray  # int64 [R], places among the users
+    values: np.ndarray  # float32 [R, I]
+
+
 class BlendModel:
     """score(u, i) = sum over models m of weight_m(u) · √(s_m(u, i) / max over j of s_m(u, j)).
 
@@ -38,38 +47,44 @@ class BlendModel:
 
     def __init__(self, parts: Mapping[str, Recommender], weights: Mapping[str, Weights]) -> None:
         self.parts, self.weights = parts, weights
-        self._asked: tuple[Interactions, np.ndarray, list[np.ndarray]] | None = None
+        self._asked: tuple[Interactions, np.ndarray, list[_Share]] | None = None
 
     def scores(self, data: Interactions, users: np.ndarray) -> np.ndarray:
         total = np.zeros((len(users), len(data.items)), dtype=np.float32)
         for share in self._shares(data, users):
-            total += share
+            total[share.rows] += share.values
         return total
 
     def evidence(self, data: Interactions, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """What the part says that gives an item most of its score; ties by the names of the parts."""
         best = np.zeros(items.shape, dtype=np.float32)
         found = np.full(items.shape, -1, dtype=np.int32)
-        for name, shares in zip(self._used(), self._shares(data, users), strict=True):
-            share = np.where(items >= 0, np.take_along_axis(shares, np.maximum(items, 0), 1), 0)
-            leads = share > best
-            found = np.where(leads, self.parts[name].evidence(data, users, items), found)
-            best = np.where(leads, share, best)
-        return found.astype(np.int32)
+        for share in self._shares(data, users):
+            listed = items[share.rows]
+            value = np.where(listed >= 0, np.take_along_axis(share.values, np.maximum(listed, 0), 1), 0)
+            leads = value > best[share.rows]
+            reason = self.parts[share.part].evidence(data, users[share.rows], listed)
+            found[share.rows] = np.where(leads, reason, found[share.rows])
+            best[share.rows] = np.where(leads, value, best[share.rows])
+        return found
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {f"{name}.{key}": array for name, part in self.parts.items() for key, array in part.arrays().items()}
 
-    def _shares(self, data: Interactions, users: np.ndarray) -> list[np.ndarray]:
-        """What each used part adds, float32 [B, I]. The last answer is kept: reasons are asked for right after it."""
+    def _shares(self, data: Interactions, users: np.ndarray) -> "list[_Share]":
+        """What each used part adds, asked only about the users it has a weight for. The last answer is kept: reasons
+        are asked for right after it.
+        """
         if self._asked is None or self._asked[0] is not data or not np.array_equal(self._asked[1], users):
             new = is_new(data)[users]
             shares = []
             for name in self._used():
                 weight = np.where(new, self.weights[NEW][name], self.weights[REGULAR][name]).astype(np.float32)
-                share = scaled(self.parts[name].scores(data, users))
-                share *= weight[:, None]
-                shares.append(share)
+                rows = np.flatnonzero(weight)
+                if len(rows):
+                    values = scaled(self.parts[name].scores(data, users[rows]))
+                    values *= weight[rows, None]
+                    shares.append(_Share(name, rows, values))
             self._asked = data, users.copy(), shares
         return self._asked[2]
 
