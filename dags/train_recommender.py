@@ -102,6 +102,9 @@ with DAG(
         # The gate has already said yes: a person may stop the promotion, but the weekly run must not need one.
         defaults=Approval.APPROVE,
         response_timeout=timedelta(hours=4),
+        # An answer in the very second of the question can meet the scheduler still ending the first half of this task.
+        # It would try again and so ask again, and what was rejected could pass in silence: better red, and asked anew.
+        retries=0,
     )
     # Dry as the run is, although `approve` lets only a real one through: it may be marked as done by hand.
     promote = Command(

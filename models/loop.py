@@ -136,7 +136,9 @@ def fit(
     the processes; the first one keeps the checkpoints. Raises FloatingPointError where the loss is not finite.
     """
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a guard against our own mistakes that costs a sixth
+    # Deterministic mode also fills all new memory, in case somebody reads it before writing. Every tensor here comes
+    # from an operation that writes all of it, so the filling changes no result; it took 16 % of a step when profiled.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # torch's stubs lack it
     net.to(device)
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     best = _copy(net)

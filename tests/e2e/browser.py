@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+# `.ci/run` installs it, so that CI skips nothing; a newcomer without it is told so in the last lines of the run.
 NEEDS_CHROMIUM = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
 MINUTES = 60_000.0
 expect.set_options(timeout=5 * MINUTES)  # its own limit is five seconds: too little on a busy machine

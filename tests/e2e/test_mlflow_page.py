@@ -57,12 +57,13 @@ def until_it_listens(port: int) -> None:
 def test_a_training_run_and_its_champion_are_there_to_see(trained: Settings, tmp_path: Path) -> None:
     until_it_listens(trained.mlflow_port)
     login = {"username": mlflow.USER, "password": mlflow.admin_password(trained)}
-    run_id = latest_training(trained.models, "recommender").run_id  # type: ignore[union-attr]
+    training = latest_training(trained.models, "recommender")
+    assert training is not None
     experiment = Tracking(trained.mlflow, "recommender").experiment
     with browser_page(tmp_path, http_credentials=login) as page:
         page.goto(f"{mlflow.url(trained)}/#/experiments/{experiment}/runs")
         page.get_by_role("link", name="recommender 20").first.click()
-        page.wait_for_url(f"**/runs/{run_id}**")
+        page.wait_for_url(f"**/runs/{training.run_id}**")
         expect(page.get_by_text("all/blend").first).to_be_visible()
         picture(page, "mlflow-run")
         page.goto(f"{mlflow.url(trained)}/#/models/nightmarket-recommender")

@@ -12,7 +12,10 @@ def results(level: float, new: float | None = None, tail: float | None = None, f
     """Per-user values around a level; the same users are hard for every model."""
     hard = np.random.default_rng(1).uniform(-0.05, 0.05, USERS)
     noise = np.random.default_rng(int(level * 10_000)).normal(0, 0.01, USERS)
-    around = lambda mean, n: hard[:n] + noise[:n] + mean  # noqa: E731
+
+    def around(mean: float, users: int) -> np.ndarray:
+        return hard[:users] + noise[:users] + mean
+
     return {
         "all": around(level, USERS),
         "new_users": around(level if new is None else new, few),

@@ -11,7 +11,22 @@ import torch
 from torch import nn
 
 from models.loop import first_process, fit, process_group
+from models.recommender.transformer import Batch, SequenceTask
 from tests.models.learners import loop, ordered_rows, ordered_split, task_and_net
+
+
+class Mortal:
+    """A task that kills its process, -9, before one of its steps."""
+
+    def __init__(self, task: SequenceTask, die_at: int) -> None:
+        self.task, self.left = task, die_at
+        self.epoch, self.validate = task.epoch, task.validate
+
+    def loss(self, net: nn.Module, batch: Batch) -> tuple[torch.Tensor, int]:
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.left -= 1
+        return self.task.loss(net, batch)
 
 
 def main() -> None:
@@ -23,20 +38,8 @@ def main() -> None:
     split = ordered_split(ordered_rows(users=60))
     with process_group() as share:
         task, net, _ = task_and_net(split, share=share)
-        steps = 0
-        ask = task.loss
-
-        def loss(network: nn.Module, batch: object) -> tuple[torch.Tensor, int]:
-            nonlocal steps
-            if steps == given.die_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            steps += 1
-            return ask(network, batch)
-
-        task.loss = loss  # type: ignore[method-assign]
-        fitted = fit(
-            net, task, loop(given.epochs, checkpoint_steps=4), given.folder, torch.device("cpu"), lambda _: None
-        )
+        config = loop(given.epochs, checkpoint_steps=4)
+        fitted = fit(net, Mortal(task, given.die_at), config, given.folder, torch.device("cpu"), lambda _: None)
     digest = hashlib.sha256(b"".join(t.numpy().tobytes() for t in net.state_dict().values())).hexdigest()
     said = {"digest": digest, "first": first_process(), "losses": [row["loss"] for row in fitted.curve]}
     (given.folder / f"said-{os.environ.get('RANK', '0')}.json").write_text(json.dumps(said))

@@ -38,7 +38,15 @@ def question(made: Stack, run: str) -> dict[str, Any]:
     """What `approve` shows, once it waits for an answer."""
     made.until(lambda: states(made, run)["approve"] == WAITS or made.state(run) in FINISHED, "the question")
     assert states(made, run)["approve"] == WAITS
+    made.until(lambda: parked(made, run) == made.task(run, "approve")["try_number"], "the scheduler's note of it")
     return made.airflow.call("GET", answer_path(made, run))
+
+
+def parked(made: Stack, run: str) -> int:
+    """How often the scheduler has noted that `approve` waits. Who answers before that meets it in the middle of it."""
+    lines = (made.home / "logs" / "scheduler.log").read_text(errors="replace").splitlines()
+    noted = ("TaskInstance Finished", "task_id=approve", f"run_id={run}", f"state={WAITS}")
+    return sum(all(part in line for part in noted) for line in lines)
 
 
 def answer_path(made: Stack, run: str) -> str:
