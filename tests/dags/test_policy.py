@@ -73,6 +73,8 @@ def test_every_task_has_an_owner_a_time_out_an_alert_and_tries(dags: dict[str, d
             assert task["alerts"] or task["kind"] == "EmptyOperator", where
             if task["kind"] == "Command":
                 assert (task["retries"], task["retry_backoff"]) == (3, True), where
+            if task["kind"] == "Approval":  # tried again it would ask again, and lose the answer it had
+                assert task["retries"] == 0, where
             if task["kind"] == "DbtProducerWatcherOperator":
                 assert task["retries_by_policy"], where
 
