@@ -7,12 +7,13 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from pipelines.cli_io import day_of, done, optional_day, report
+from pipelines.cli_operations import OPERATIONS
 from pipelines.errors import NightmarketError, Unavailable, UsageError
 from pipelines.settings import Batch, load_settings, night
 
@@ -35,41 +36,22 @@ AcceptOption = Annotated[
 ]
 
 
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{text!r} is not a date; write YYYY-MM-DD, for example 2011-10-02") from error
-
-
-def _optional_date(text: str | None) -> date | None:
-    return None if text is None else _date(text)
-
-
 def _range(day: str | None, first: str | None, until: str | None) -> Batch:
     """A night by --date, or a stretch by --from and --until."""
     if day is not None:
-        return night(_date(day))
+        return night(day_of(day))
     if first is None or until is None:
         raise UsageError("give --date, or both --from and --until")
-    batch = Batch(_date(first), _date(until))
+    batch = Batch(day_of(first), day_of(until))
     if batch.first > batch.last:
         raise UsageError(f"--from {first} is after --until {until}")
     return batch
 
 
-def _report(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _done(result: dict[str, Any]) -> None:
-    print(json.dumps({"status": "done", **result}, default=str), flush=True)
-
-
 def _step(name: str, batch: Batch) -> None:
     from pipelines.steps import STEPS, run_step
 
-    _done(run_step(load_settings(), STEPS[name], batch, _report))
+    done(run_step(load_settings(), STEPS[name], batch, report))
 
 
 @app.command()
@@ -78,8 +60,8 @@ def sources() -> None:
     from pipelines.sources import sources as found
 
     for source in found().values():
-        _report(f"{source.name:<20} {source.timezone:<18} {source.description}")
-    _done({"sources": sorted(found())})
+        report(f"{source.name:<20} {source.timezone:<18} {source.description}")
+    done({"sources": sorted(found())})
 
 
 @app.command()
@@ -94,22 +76,22 @@ def land(
     from pipelines.land import land as run
     from pipelines.landing import kept_source
 
-    start, last = (_date(day), _date(day)) if day else (_optional_date(first), _optional_date(until))
+    start, last = (day_of(day), day_of(day)) if day else (optional_day(first), optional_day(until))
     if last is None:
         raise UsageError("give --date or --until")
     settings = load_settings()
     if source is None:
         source, path = kept_source(settings)
     if source is None:
-        _done({"rows": 0, "note": "this home has no source: its landing files are delivered by somebody else"})
+        done({"rows": 0, "note": "this home has no source: its landing files are delivered by somebody else"})
         return
     if day:  # of a night, and so a step that leaves its record
         from pipelines.night import land_step
         from pipelines.steps import run_step
 
-        _done(run_step(settings, land_step(source, path), night(last), _report))
+        done(run_step(settings, land_step(source, path), night(last), report))
     else:
-        _done(run(settings, source, path, start, last))
+        done(run(settings, source, path, start, last))
 
 
 RangeDate = Annotated[str | None, typer.Option("--date", help="One night.", metavar="DATE")]
@@ -136,8 +118,8 @@ def audit(
     if unknown:
         raise UsageError(f"no audit stage {unknown[0]!r}; choose from {', '.join(AUDITS)}")
     settings, batch = load_settings(), _range(day, first, until)
-    results = [run_step(settings, audit_step(stage, accept_quarantine), batch, _report) for stage in stages]
-    _done({"audits": results})
+    results = [run_step(settings, audit_step(stage, accept_quarantine), batch, report) for stage in stages]
+    done({"audits": results})
 
 
 @app.command("publish-lake")
@@ -161,7 +143,7 @@ def features(day: RangeDate = None, first: FromOption = None, until: UntilOption
 @app.command()
 def score(day: DateOption) -> None:
     """Score one night with the champion as of that night."""
-    _step("score", night(_date(day)))
+    _step("score", night(day_of(day)))
 
 
 @app.command()
@@ -171,8 +153,8 @@ def rescore(
     """Score again, and audit, every scored night after one that was filled in behind it."""
     from pipelines import night as nights
 
-    results = nights.rescore(load_settings(), _date(after), _report)
-    _done({"steps": [{"step": r["step"], "rows": r.get("rows", 0), "seconds": r["seconds"]} for r in results]})
+    results = nights.rescore(load_settings(), day_of(after), report)
+    done({"steps": [{"step": r["step"], "rows": r.get("rows", 0), "seconds": r["seconds"]} for r in results]})
 
 
 @app.command()
@@ -197,7 +179,7 @@ def run_night(
     """Run one whole night: landing to BI."""
     from pipelines import night as nights
 
-    _done(nights.run_night(load_settings(), _date(day), source, path, accept_quarantine, _report))
+    done(nights.run_night(load_settings(), day_of(day), source, path, accept_quarantine, report))
 
 
 @app.command()
@@ -211,9 +193,9 @@ def history(
     """Bring many days in at once: lake, features and marts, no scores."""
     from pipelines import night as nights
 
-    last = _date(until)
-    _done(
-        nights.run_history(load_settings(), _optional_date(first), last, source, path, accept_quarantine, _report)
+    last = day_of(until)
+    done(
+        nights.run_history(load_settings(), optional_day(first), last, source, path, accept_quarantine, report)
     )  # fmt: skip
 
 
@@ -234,7 +216,7 @@ def train(
     from pipelines.training_run import Choices
 
     choices = Choices(config, epochs, days, device)
-    _done(run(load_settings(), family, _optional_date(until), _report, choices))
+    done(run(load_settings(), family, optional_day(until), report, choices))
 
 
 @app.command()
@@ -247,8 +229,8 @@ def promote(
     from pipelines.promotion import promote as run
 
     result = run(load_settings(), family, dry_run, version)
-    _report(str(result.get("verdict", "")))
-    _done(result)
+    report(str(result.get("verdict", "")))
+    done(result)
 
 
 @app.command()
@@ -264,105 +246,16 @@ def rollback(
     settings = load_settings()
     if family is not None:
         roll_back_model(settings, family, dry_run=True)  # refuses what cannot be done before anything is done
-    result = bi.rollback(settings, _optional_date(to), dry_run=not yes)
-    _report(f"{'would show' if not yes else 'shows'} night {result['to']} instead of {result['from']}")
+    result = bi.rollback(settings, optional_day(to), dry_run=not yes)
+    report(f"{'would show' if not yes else 'shows'} night {result['to']} instead of {result['from']}")
     if family is not None:
         result["model"] = back = roll_back_model(settings, family, dry_run=not yes)
-        _report(f"{'would score' if not yes else 'scores'}: {back['to']} instead of {back['from']}")
-    _done(result)
+        report(f"{'would score' if not yes else 'scores'}: {back['to']} instead of {back['from']}")
+    done(result)
 
 
-@app.command()
-def vacuum(
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this, count only.")] = False,
-) -> None:
-    """Delete lake files that no version younger than `vacuum_days` needs."""
-    from pipelines import lake
-
-    _done({"dry_run": not yes, "files": lake.vacuum(load_settings(), dry_run=not yes)})
-
-
-@app.command()
-def retention(
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this, count only.")] = False,
-) -> None:
-    """Delete audit pages and task logs past their time."""
-    from pipelines.retention import retention as run
-
-    _done(run(load_settings(), dry_run=not yes))
-
-
-@app.command()
-def status() -> None:
-    """What BI sees now, and how the last nights went."""
-    from pipelines.status import status as found
-
-    result = found(load_settings(), _report)
-    _done(result)
-
-
-@app.command()
-def query(
-    sql: Annotated[str, typer.Argument(help="SQL over marts.*")],
-    limit: Annotated[int, typer.Option(help="At most this many rows.", min=1, max=100_000)] = 1000,
-) -> None:
-    """Ask the published BI file; read-only, no files, no network."""
-    from pipelines.query import query as run
-    from pipelines.query import show
-
-    names, rows, more = run(load_settings(), sql, limit)
-    show(names, rows)
-    _done({"columns": names, "rows": [dict(zip(names, row, strict=True)) for row in rows], "truncated": more})
-
-
-@app.command()
-def fingerprint() -> None:
-    """Hash every table: two homes with equal data print equal hashes."""
-    from pipelines.tablehash import lake_hashes, warehouse_hashes
-
-    settings = load_settings()
-    found = {**lake_hashes(settings), **warehouse_hashes(settings)}
-    for name, digest in found.items():
-        _report(f"{digest[:16]}  {name}")
-    _done({"tables": found})
-
-
-@app.command()
-def up() -> None:
-    """Start Airflow and MLflow on 127.0.0.1 and say where they are."""
-    from pipelines.serve import stack
-
-    _done(stack.up(load_settings(), _report))
-
-
-@app.command()
-def down() -> None:
-    """Stop what `up` started, and nothing else."""
-    from pipelines.serve import stack
-
-    _done(stack.down(load_settings(), _report))
-
-
-@app.command()
-def demo() -> None:
-    """A year of a shop's history, training, and three nights, from data that ships in a package."""
-    from pipelines.demo import demo as run
-
-    _done(run(load_settings(), _report))
-
-
-@app.command()
-def doctor() -> None:
-    """Check what this machine has and say in plain words what is missing."""
-    from pipelines.doctor import doctor as run
-
-    checks = run(load_settings())
-    for check in checks:
-        _report(f"{'ok  ' if check.ok else check.level:<8} {check.name:<12} {check.message}")
-    missing = [c.name for c in checks if not c.ok and c.level == "missing"]
-    if missing:
-        raise NightmarketError(f"missing: {', '.join(missing)}")
-    _done({"checks": {c.name: c.message for c in checks}})
+for operation in OPERATIONS:
+    app.command()(operation)
 
 
 def main() -> None:

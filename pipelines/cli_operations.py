@@ -1,0 +1,96 @@
+"""Commands that look after a home: what it holds, what BI sees, old files, and the servers."""
+
+from typing import Annotated
+
+import typer
+
+from pipelines.cli_io import done, report
+from pipelines.errors import NightmarketError
+from pipelines.settings import load_settings
+
+
+def vacuum(
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this, count only.")] = False,
+) -> None:
+    """Delete lake files that no version younger than `vacuum_days` needs."""
+    from pipelines import lake
+
+    done({"dry_run": not yes, "files": lake.vacuum(load_settings(), dry_run=not yes)})
+
+
+def retention(
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this, count only.")] = False,
+) -> None:
+    """Delete audit pages and task logs past their time."""
+    from pipelines.retention import retention as run
+
+    done(run(load_settings(), dry_run=not yes))
+
+
+def status() -> None:
+    """What BI sees now, and how the last nights went."""
+    from pipelines.status import status as found
+
+    result = found(load_settings(), report)
+    done(result)
+
+
+def query(
+    sql: Annotated[str, typer.Argument(help="SQL over marts.*")],
+    limit: Annotated[int, typer.Option(help="At most this many rows.", min=1, max=100_000)] = 1000,
+) -> None:
+    """Ask the published BI file; read-only, no files, no network."""
+    from pipelines.query import query as run
+    from pipelines.query import show
+
+    names, rows, more = run(load_settings(), sql, limit)
+    show(names, rows)
+    done({"columns": names, "rows": [dict(zip(names, row, strict=True)) for row in rows], "truncated": more})
+
+
+def fingerprint() -> None:
+    """Hash every table: two homes with equal data print equal hashes."""
+    from pipelines.tablehash import lake_hashes, warehouse_hashes
+
+    settings = load_settings()
+    found = {**lake_hashes(settings), **warehouse_hashes(settings)}
+    for name, digest in found.items():
+        report(f"{digest[:16]}  {name}")
+    done({"tables": found})
+
+
+def up() -> None:
+    """Start Airflow and MLflow on 127.0.0.1 and say where they are."""
+    from pipelines.serve import stack
+
+    done(stack.up(load_settings(), report))
+
+
+def down() -> None:
+    """Stop what `up` started, and nothing else."""
+    from pipelines.serve import stack
+
+    done(stack.down(load_settings(), report))
+
+
+def demo() -> None:
+    """A year of a shop's history, training, and three nights, from data that ships in a package."""
+    from pipelines.demo import demo as run
+
+    done(run(load_settings(), report))
+
+
+def doctor() -> None:
+    """Check what this machine has and say in plain words what is missing."""
+    from pipelines.doctor import doctor as run
+
+    checks = run(load_settings())
+    for check in checks:
+        report(f"{'ok  ' if check.ok else check.level:<8} {check.name:<12} {check.message}")
+    missing = [c.name for c in checks if not c.ok and c.level == "missing"]
+    if missing:
+        raise NightmarketError(f"missing: {', '.join(missing)}")
+    done({"checks": {c.name: c.message for c in checks}})
+
+
+OPERATIONS = (vacuum, retention, status, query, fingerprint, up, down, demo, doctor)
