@@ -103,7 +103,8 @@ def test_an_approval_without_conditions_always_asks(asked: list[dict[str, Any]])
 
 def test_a_run_that_is_dry_promotes_nothing_even_if_somebody_marks_the_approval_as_done() -> None:
     assert given(rendered("train_recommender", "promote")[0].words)[-1] == "--dry-run"
-    assert given(rendered("train_recommender", "promote", "scheduled")[0].words) == ["promote", "recommender"]
+    approved = ["promote", "recommender", "--version", "bbbbbbbb"]
+    assert given(rendered("train_recommender", "promote", "scheduled")[0].words) == approved
 
 
 def test_the_form_of_a_training_becomes_the_words_of_its_command() -> None:
