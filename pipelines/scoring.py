@@ -1,7 +1,9 @@
 """Score a night: fit the champion's floor on what was known at its end, rank for everybody, write one transaction."""
 
+import importlib
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -72,7 +74,9 @@ def score(settings: Settings, night: date, attempt: Attempt) -> dict[str, Any]:
     from models.recommender.configs import Popular
 
     started = time.monotonic()
-    known = _known(settings, night)
+    with ThreadPoolExecutor(1) as beside:  # torch takes seconds to import, the lake as long to read: together
+        beside.submit(importlib.import_module, "models.recommender.saved")
+        known = _known(settings, night)
     with guard(settings, attempt):  # after the reading, so that a `publish-lake` killed during it is seen too
         staging.require_whole(settings)
     model, name, version, note = _fit(settings, known)

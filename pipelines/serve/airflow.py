@@ -66,6 +66,8 @@ def environment(settings: Settings, base: Mapping[str, str] = os.environ) -> dic
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "60",
         "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "60",
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+        # A worker that misses the very end of its task looks again after so many seconds; until then its slot is lost.
+        "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "COSMOS__ENABLE_TELEMETRY": "False",
         "COSMOS__ENABLE_CACHE": "False",
         "COSMOS__CACHE_DIR": str(folder / "cosmos"),
