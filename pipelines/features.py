@@ -4,11 +4,9 @@ dbt runs as a child process of its own: it opens the warehouse alone, and nothin
 """
 
 import contextlib
-import ctypes
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -32,6 +30,13 @@ _KEPT_FROM: dict[built.Half, tuple[str, ...]] = {
     "marts": ("macros", "models/staging", "models/marts"),
 }
 """The SQL behind the tables that a build adds to instead of making them anew: the day facts, the scored nights."""
+
+# 1 is PR_SET_PDEATHSIG of prctl(2), 9 is SIGKILL; whose parent is gone already is too late to be told.
+_DIE_WITH_PARENT = (
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9);"
+    " sys.exit('the step that started this is gone') if os.getppid() != int(sys.argv[1]) else None;"
+    " os.execv(sys.argv[2], sys.argv[2:])"
+)
 
 _OUTCOMES = ("success", "error", "fail", "skipped", "no-op", "partial success")
 
@@ -120,14 +125,13 @@ def _call(command: list[str], environment: dict[str, str], events: bool) -> tupl
     """dbt's exit code and what it said, of which with `events` only the outcomes of models; see `watched`."""
     try:
         with subprocess.Popen(
-            command,
+            [*_dying_with_us(), *command],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         ) as process:
             said = []
             for line in process.stdout or ():
@@ -138,6 +142,18 @@ def _call(command: list[str], environment: dict[str, str], events: bool) -> tupl
     except OSError as error:
         raise NightmarketError(f"cannot start dbt ({command[0]}): {error.strerror}; run `make setup`") from error
     return process.returncode, "".join(said)
+
+
+def _dying_with_us() -> list[str]:
+    """What to put before a command so that it is killed with this process.
+
+    A dbt that outlives a killed step would hold the warehouse against the rerun and write after it (law 6). The
+    kernel is told by the new process itself: code between fork and exec (`preexec_fn`) would first run the fork
+    handlers of every library that is loaded here, and those of gRPC have ended the child (seen under load).
+    """
+    if sys.platform != "linux":
+        return []
+    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())]
 
 
 def watched(line: str) -> str:
@@ -167,12 +183,6 @@ def _environment(settings: Settings, as_of: date) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
-
-
-def _die_with_parent() -> None:
-    """A dbt that outlives a killed step would hold the warehouse against the rerun and write after it (law 6)."""
-    set_parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
-    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def _results(path: Path) -> list[dict[str, Any]]:
