@@ -150,13 +150,21 @@ def _wait(settings: Settings, report: Report) -> None:
         if not waiting:
             return
         name, problem = next(iter(waiting.items()))
-        if _missing(settings):
-            raise NightmarketError(f"{name} stopped while starting ({problem}); its log is in {settings.home / 'logs'}")
+        if stopped := _missing(settings):
+            log = settings.home / "logs" / f"{stopped[0]}.log"
+            raise NightmarketError(f"{stopped[0]} stopped while starting: {_last_words(log)}; its log is {log}")
         if time.monotonic() > deadline:
             raise NightmarketError(
                 f"{name} is not up after {START_SECONDS:.0f} s ({problem}); its log is in {settings.home / 'logs'}"
             )
         time.sleep(0.5)
+
+
+def _last_words(log: Path) -> str:
+    """The newest line of a log that tells of an error, else its last line."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    told = [line for line in lines if "error" in line.lower()] or lines or ["it said nothing"]
+    return told[-1][:300]
 
 
 def _unhealthy(settings: Settings) -> dict[str, str]:

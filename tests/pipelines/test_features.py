@@ -25,7 +25,11 @@ SALE = event(DAY[0], "purchase", user_id="u", session_id="s", item_id="a", quant
 
 @pytest.fixture(scope="module")
 def home(new_home: Callable[[], Settings]) -> Settings:  # noqa: F811
-    return new_home()
+    """Built once, so that each test can run by itself."""
+    settings = new_home()
+    load(settings, [SALE])
+    build(settings, DAY[0], "features", take(settings, "features", "warehouse"))
+    return settings
 
 
 def test_a_failed_data_test_is_a_failed_audit_and_the_day_stays_pending(home: Settings) -> None:
