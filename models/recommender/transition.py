@@ -46,5 +46,6 @@ def _pairs(data: Interactions, config: Transition) -> Iterator[tuple[np.ndarray,
         value = np.minimum(weight[same], weight[same + distance]) * distance**-config.distance_power
         held.append((value, data.item[same], data.item[same + distance]))
         if distance == config.window or sum(len(value) for value, _, _ in held) >= PAIRS_AT_ONCE:
-            yield tuple(np.concatenate(arrays) for arrays in zip(*held, strict=True))  # type: ignore[misc]
+            values, firsts, seconds = zip(*held, strict=True)
+            yield np.concatenate(values), np.concatenate(firsts), np.concatenate(seconds)
             held = []
