@@ -123,6 +123,8 @@ def _run_dbt(settings: Settings, as_of: date, select: built.Half, make_anew: boo
 
 def _call(command: list[str], environment: dict[str, str], events: bool) -> tuple[int, str]:
     """dbt's exit code and what it said, of which with `events` only the outcomes of models; see `watched`."""
+    if not Path(command[0]).exists():
+        raise NightmarketError(f"cannot start dbt: there is no {command[0]}; run `make setup`")
     try:
         with subprocess.Popen(
             [*_dying_with_us(), *command],
@@ -140,7 +142,7 @@ def _call(command: list[str], environment: dict[str, str], events: bool) -> tupl
                 else:
                     said.append(line)
     except OSError as error:
-        raise NightmarketError(f"cannot start dbt ({command[0]}): {error.strerror}; run `make setup`") from error
+        raise NightmarketError(f"cannot start dbt ({command[0]}): {error.strerror}") from error
     return process.returncode, "".join(said)
 
 

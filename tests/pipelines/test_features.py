@@ -135,3 +135,9 @@ def test_other_events_become_a_line_that_a_person_reads(line: str) -> None:
 def test_what_is_no_event_stays_as_it_is_and_an_empty_one_goes() -> None:
     assert features.watched("Traceback …\n") == "Traceback …\n"
     assert features.watched(said("started", text="")) == ""
+
+
+def test_a_missing_dbt_is_said_with_what_to_do(home: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(NightmarketError, match="there is no .*/dbt; run `make setup`"):
+        build(home, DAY[0], "features", take(home, "features", "warehouse"))
