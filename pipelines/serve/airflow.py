@@ -68,6 +68,7 @@ def environment(settings: Settings, base: Mapping[str, str] = os.environ) -> dic
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         # A worker that misses the very end of its task looks again after so many seconds; until then its slot is lost.
         "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "WORKERS__MAX_FAILED_HEARTBEATS": "15",  # as many seconds without an answer as Airflow's own 3 times 5
         "COSMOS__ENABLE_TELEMETRY": "False",
         "COSMOS__ENABLE_CACHE": "False",
         "COSMOS__CACHE_DIR": str(folder / "cosmos"),

@@ -5,6 +5,7 @@ group says what belongs to whom. The environment does: a process started here ca
 whatever it starts inherits it.
 """
 
+import contextlib
 import os
 import subprocess
 import time
@@ -15,6 +16,7 @@ import psutil
 
 MARK = "NIGHTMARKET_STACK"
 TERM_SECONDS = 15.0
+ENDING_SECONDS = 60.0
 
 
 def start(
@@ -40,12 +42,25 @@ def start(
     return process.pid, psutil.Process(process.pid).create_time()
 
 
-def lives(pid: int, started: float) -> bool:
-    """Whether the process that `start` returned still runs; a number that was given to another one does not count."""
+def lives(pid: int, started: float, mark: str) -> bool:
+    """Whether the process that `start` returned still runs; a number that was given to another one does not count.
+
+    A killed process loses its memory, and with it the mark, before its ports and locks, and is running to look at until
+    all are gone: the more memory, the longer. Such a one is waited for, up to ENDING_SECONDS, and no longer lives.
+    """
+    deadline = time.monotonic() + ENDING_SECONDS
     try:
-        return _lives(process := psutil.Process(pid)) and process.create_time() == started
+        process = psutil.Process(pid)
+        while _lives(process) and process.create_time() == started:
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):  # said of one that is ending, too
+                if process.environ().get(MARK) == mark:
+                    return True
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.02)
     except psutil.NoSuchProcess:
-        return False
+        pass
+    return False
 
 
 def marked(mark: str) -> Iterator[psutil.Process]:
@@ -65,13 +80,12 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def stop(mark: str, patience: float = TERM_SECONDS) -> int:
-    """TERM, wait, KILL, until no process carries the mark; returns how many were stopped.
+    """TERM, wait, KILL, until no process carries the mark and none is still ending; returns how many were stopped.
 
     In rounds, since a process may start another while it is being stopped.
     """
-    stopped: set[int] = set()
     deadline = time.monotonic() + patience
-    asked: set[int] = set()
+    asked: dict[int, psutil.Process] = {}
     while living := list(marked(mark)):
         for process in living:
             try:
@@ -81,10 +95,19 @@ def stop(mark: str, patience: float = TERM_SECONDS) -> int:
                     process.terminate()
             except psutil.NoSuchProcess:
                 continue
-            asked.add(process.pid)
-            stopped.add(process.pid)
+            asked[process.pid] = process
         psutil.wait_procs(living, timeout=0.5)
-    return len(stopped)
+    _wait_until_ended(list(asked.values()))
+    return len(asked)
+
+
+def _wait_until_ended(stopped: list[psutil.Process]) -> None:
+    """Until their ports and locks are free too, which are let go of after the mark."""
+    deadline = time.monotonic() + ENDING_SECONDS
+    for process in stopped:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            while _lives(process) and time.monotonic() < deadline:
+                time.sleep(0.02)
 
 
 def listeners(mark: str) -> list[tuple[int, str, int]]:

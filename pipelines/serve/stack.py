@@ -61,8 +61,8 @@ def say_where(settings: Settings, report: Report) -> None:
 
 def _missing(settings: Settings) -> list[str]:
     """Servers that do not run: all of them at first, one of them after it was killed."""
-    known = _running(settings)
-    return [name for name in SERVERS if name not in known or not processes.lives(*known[name])]
+    known, mark = _running(settings), _mark(settings)
+    return [name for name in SERVERS if name not in known or not processes.lives(*known[name], mark)]
 
 
 def _running(settings: Settings) -> dict[str, tuple[int, float]]:
@@ -147,12 +147,13 @@ def _wait(settings: Settings, report: Report) -> None:
         for name in sorted({"airflow", "mlflow"} - set(waiting) - said):
             report(f"{name}: up")
             said.add(name)
-        if not waiting:
-            return
-        name, problem = next(iter(waiting.items()))
+        # Asked also when all is well: a scheduler that just died is called healthy until its next heartbeat is due.
         if stopped := _missing(settings):
             log = settings.home / "logs" / f"{stopped[0]}.log"
             raise NightmarketError(f"{stopped[0]} stopped while starting: {_last_words(log)}; its log is {log}")
+        if not waiting:
+            return
+        name, problem = next(iter(waiting.items()))
         if time.monotonic() > deadline:
             raise NightmarketError(
                 f"{name} is not up after {START_SECONDS:.0f} s ({problem}); its log is in {settings.home / 'logs'}"

@@ -72,7 +72,17 @@ class Stack:
             except Unavailable:  # the API server is starting, or SQLite was busy
                 pass
             time.sleep(1)
-        raise AssertionError(f"{what} did not come in {PATIENCE:.0f} s")
+        raise AssertionError(f"{what} did not come in {PATIENCE:.0f} s; {self.unfinished()}")
+
+    def unfinished(self) -> str:
+        """Each task of each run that has begun and not ended: where a wait hangs."""
+        try:
+            runs = [run["dag_run_id"] for run in self.airflow.call("GET", f"dags/{self.dag}/dagRuns")["dag_runs"]]
+            tasks = [(run, task) for run in runs for task in self.airflow.tasks(self.dag, run)]
+            begun = [(r, t) for r, t in tasks if t["state"] and t["state"] != "success"]
+            return "; ".join(f"{r} {t['task_id']} try {t['try_number']}: {t['state']}" for r, t in begun) or "all done"
+        except Unavailable as error:
+            return str(error)
 
     def task(self, run_id: str, name: str) -> dict[str, Any]:
         return next(t for t in self.airflow.tasks(self.dag, run_id) if t["task_id"] == name)

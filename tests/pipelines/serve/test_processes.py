@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import time
@@ -80,8 +81,40 @@ def test_its_output_is_for_the_owner_only(mark: str, tmp_path: Path) -> None:
 def test_a_dead_server_is_known_to_be_dead_even_where_its_number_lives_again(mark: str, tmp_path: Path) -> None:
     sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
     pid, born = processes.start(sleep, dict(os.environ), mark, tmp_path / "log", tmp_path)
-    assert processes.lives(pid, born)
-    assert not processes.lives(pid, born - 1000)
+    assert processes.lives(pid, born, mark)
+    assert not processes.lives(pid, born - 1000, mark)
     os.kill(pid, 9)
     os.waitpid(pid, 0)
-    assert not processes.lives(pid, born)
+    assert not processes.lives(pid, born, mark)
+
+
+def big_server(port: Path) -> list[str]:
+    """It takes the kernel some 0.1 s to free the memory of this one; only then it lets go of its port."""
+    code = (
+        "import socket,time; s=socket.socket(); s.bind(('127.0.0.1',0)); s.listen(); b=bytearray(b'x')*(1<<30);"
+        f"open('{port}','w').write(str(s.getsockname()[1])); time.sleep(600)"
+    )
+    return [sys.executable, "-c", code]
+
+
+def free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_killed_server_that_is_still_ending_does_not_live_and_its_port_is_free(mark: str, tmp_path: Path) -> None:
+    pid, born = processes.start(big_server(tmp_path / "port"), dict(os.environ), mark, tmp_path / "log", tmp_path)
+    port = wait_for(tmp_path / "port")
+    os.kill(pid, 9)
+    while list(processes.marked(mark)):  # its mark goes first
+        pass
+    assert not processes.lives(pid, born, mark)
+    assert free(port)
+
+
+def test_a_port_is_free_when_its_server_is_stopped(mark: str, tmp_path: Path) -> None:
+    processes.start(big_server(tmp_path / "port"), dict(os.environ), mark, tmp_path / "log", tmp_path)
+    port = wait_for(tmp_path / "port")
+    assert processes.stop(mark) == 1
+    assert free(port)
