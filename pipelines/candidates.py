@@ -18,14 +18,11 @@ def fit_floors(run: Run) -> None:
     from models.recommender import floors
     from models.recommender.configs import CONFIGS
 
-    for name, config in CONFIGS.items():
-        started = time.monotonic()
-        try:
-            model = floors.fit(run.split.train, config)
-        except floors.NotApplicable as reason:
-            run.skip(name, str(reason))
-            continue
-        run.add(name, config, model, started)
+    for name, (model, seconds) in floors.fit_all(run.split.train, CONFIGS).items():
+        if isinstance(model, floors.NotApplicable):
+            run.skip(name, str(model))
+        else:
+            run.add(name, CONFIGS[name], model, time.monotonic() - seconds)
 
 
 def learn_and_blend(run: Run, config: "TransformerConfig", device: str, folder: Path, observe: Any) -> None:
@@ -56,15 +53,13 @@ def learn_and_blend(run: Run, config: "TransformerConfig", device: str, folder: 
     }  # fmt: skip
     run.add(TRANSFORMER, config, learned.model, started)
     started = time.monotonic()
-    parts, then = {}, {}
-    for name, (kind, _) in run.models.items():
-        if isinstance(kind, Blend):
-            continue
-        try:
-            then[name] = learned.model if isinstance(kind, Transformer) else floors.fit(validation.train, kind)
-            parts[name] = kind
-        except floors.NotApplicable:  # then: no weight can be learned for it
-            continue
+    kinds = {name: kind for name, (kind, _) in run.models.items() if not isinstance(kind, Blend)}
+    counted = {name: kind for name, kind in kinds.items() if not isinstance(kind, Transformer)}
+    fitted = {name: found.model for name, found in floors.fit_all(validation.train, counted).items()}
+    tried = {name: learned.model if name == TRANSFORMER else fitted[name] for name in kinds}
+    # A floor that could not be fitted then has no weight to be learned.
+    then = {name: model for name, model in tried.items() if not isinstance(model, floors.NotApplicable)}
+    parts = {name: kinds[name] for name in then}
     weights = learn_weights(then, validation)
     for segment, given in weights.items():
         run.say(f"blend, {segment}: " + ", ".join(f"{name} {weight:.2f}" for name, weight in given.items()))

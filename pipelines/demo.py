@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
@@ -32,10 +32,17 @@ NIGHTLY = "nightly"
 def demo(settings: Settings, report: Report) -> dict[str, Any]:
     """Run it; every number in the summary is read back from what was written. The servers are left running."""
     clock = time.monotonic()
-    with ThreadPoolExecutor(1) as beside:  # the servers take their time to start, most of it waiting
+    with ThreadPoolExecutor(2) as beside:  # the servers take their time to start, and training reads only the lake
         starting = beside.submit(stack.up, settings, report)
-        history = night.run_history(settings, None, HISTORY_UNTIL, SOURCE, None, None, report)
-        trained = train(settings, "recommender", HISTORY_UNTIL, report, Choices(config="quick"))
+        training: list[Future[dict[str, Any]]] = []
+
+        def learn() -> None:
+            training.append(
+                beside.submit(train, settings, "recommender", HISTORY_UNTIL, report, Choices(config="quick"))
+            )
+
+        history = night.run_history(settings, None, HISTORY_UNTIL, SOURCE, None, None, report, in_lake=learn)
+        trained = training[0].result()
         promoted = promote(settings, "recommender", dry_run=False)
         report(promoted["verdict"])
         servers = starting.result()

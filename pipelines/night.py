@@ -1,5 +1,6 @@
 """A night, and a stretch of history, without Airflow: the same steps in the same order."""
 
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from pipelines.land import land
 from pipelines.settings import Batch, Settings, night
 from pipelines.steps import STEPS, Report, Result, Step, audit_step, run_step
 
-TO_LAKE = ("preprocess", "audit-landing", "audit-events", "publish-lake", "load", "features", "audit-features")
+TO_LAKE = ("preprocess", "audit-landing", "audit-events", "publish-lake")
+TO_FEATURES = ("load", "features", "audit-features")
 TO_BI = ("marts", "publish")
 
 
@@ -36,11 +38,14 @@ def run_night(
 ) -> dict[str, Any]:
     """One night from landing to BI. Running it again, whole or after a kill, ends equal."""
     batch = night(day)
-    results = _to_features(settings, batch, source, path, accept_quarantine, report)
+    results = []
+    if source is not None:
+        results.append(run_step(settings, land_step(source, path), batch, report))
+    results += _steps(settings, (*TO_LAKE, *TO_FEATURES), batch, report, accept_quarantine)
     results.append(run_step(settings, STEPS["score"], batch, report))
     results.append(run_step(settings, audit_step("scores"), batch, report))
     results += rescore(settings, day, report)
-    results += [run_step(settings, STEPS[name], batch, report) for name in TO_BI]
+    results += _steps(settings, TO_BI, batch, report)
     return _summary(batch, results)
 
 
@@ -52,8 +57,12 @@ def run_history(
     path: Path | None,
     accept_quarantine: str | None,
     report: Report,
+    in_lake: Callable[[], object] = lambda: None,
 ) -> dict[str, Any]:
-    """Many days in one pass: lake, features and marts, no scores. Equal to the same days night by night."""
+    """Many days in one pass: lake, features and marts, no scores. Equal to the same days night by night.
+
+    `in_lake` is called when the days are in the lake: what only reads that may begin beside the rest.
+    """
     if source is not None:
         landed = land(settings, source, path, first, until)
         report(f"landed {landed['files_written']} new files, {landed['first']} to {landed['last']}")
@@ -63,26 +72,21 @@ def run_history(
         raise UsageError(f"nothing has landed up to {until}; the first landed day is {start}")
     if batch.is_night:
         raise UsageError(f"{until} alone is a night: run `nightmarket night --date {until}`, which scores it too")
-    results = _to_features(settings, batch, None, None, accept_quarantine, report)
+    results = _steps(settings, TO_LAKE, batch, report, accept_quarantine)
+    in_lake()
+    results += _steps(settings, TO_FEATURES, batch, report)
     for sentence in results[0]["missing_days"]:
         report(sentence)
     results += rescore(settings, batch.first - timedelta(1), report)
-    results += [run_step(settings, STEPS[name], batch, report) for name in TO_BI]
+    results += _steps(settings, TO_BI, batch, report)
     return _summary(batch, results)
 
 
-def _to_features(
-    settings: Settings,
-    batch: Batch,
-    source: str | None,
-    path: Path | None,
-    accept_quarantine: str | None,
-    report: Report,
+def _steps(
+    settings: Settings, names: tuple[str, ...], batch: Batch, report: Report, accept_quarantine: str | None = None
 ) -> list[Result]:
     results = []
-    if source is not None:
-        results.append(run_step(settings, land_step(source, path), batch, report))
-    for name in TO_LAKE:
+    for name in names:
         stage = name.removeprefix("audit-")
         step = audit_step(stage, accept_quarantine) if name.startswith("audit-") else STEPS[name]
         results.append(run_step(settings, step, batch, report))

@@ -199,11 +199,9 @@ def _recommendations(
     parts = [_rows(known, SCORES_RECOMMENDATIONS, stamp, data.users[:0], *_nothing())]
     missing = []
     users = np.arange(len(data.users))
-    for block in rank_users(model, data, users, k, fill.order, known.available, known.seen):
-        evidence = model.evidence(data, block.users, block.items)
-        evidence[block.filled] = -1
+    for block in rank_users(model, data, users, k, fill.order, known.available, known.seen, with_evidence=True):
         row, place = np.nonzero(block.items >= 0)
-        item, source = block.items[row, place], evidence[row, place]
+        item, source = block.items[row, place], block.evidence[row, place]
         counts = lookup(purchase_counts(data, block.users), row, np.maximum(source, 0))
         code = reason_codes(item, source, counts, fill)
         owner = data.users.take(pa.array(block.users[row]))

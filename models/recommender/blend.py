@@ -1,11 +1,13 @@
 """A weighted sum of models: each one's scores on a scale from 0 to 1 per user, the weights learned on held-out days."""
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from models import metrics
+from models.beside import side_by_side
 from models.interactions import PURCHASE, Interactions
 from models.recommender.configs import NEW, REGULAR
 from models.recommender.ranking import Recommender, top_k
@@ -47,7 +49,7 @@ class BlendModel:
 
     def __init__(self, parts: Mapping[str, Recommender], weights: Mapping[str, Weights]) -> None:
         self.parts, self.weights = parts, weights
-        self._asked: tuple[Interactions, np.ndarray, list[_Share]] | None = None
+        self._asked = threading.local()  # blocks of users are ranked side by side
 
     def scores(self, data: Interactions, users: np.ndarray) -> np.ndarray:
         total = np.zeros((len(users), len(data.items)), dtype=np.float32)
@@ -72,10 +74,11 @@ class BlendModel:
         return {f"{name}.{key}": array for name, part in self.parts.items() for key, array in part.arrays().items()}
 
     def _shares(self, data: Interactions, users: np.ndarray) -> "list[_Share]":
-        """What each used part adds, asked only about the users it has a weight for. The last answer is kept: reasons
-        are asked for right after it.
+        """What each used part adds, asked only about the users it has a weight for. A thread's last answer is kept:
+        reasons are asked for right after it.
         """
-        if self._asked is None or self._asked[0] is not data or not np.array_equal(self._asked[1], users):
+        last: tuple[Interactions, np.ndarray, list[_Share]] | None = getattr(self._asked, "last", None)
+        if last is None or last[0] is not data or not np.array_equal(last[1], users):
             new = is_new(data)[users]
             shares = []
             for name in self._used():
@@ -85,8 +88,8 @@ class BlendModel:
                     values = scaled(self.parts[name].scores(data, users[rows]))
                     values *= weight[rows, None]
                     shares.append(_Share(name, rows, values))
-            self._asked = data, users.copy(), shares
-        return self._asked[2]
+            self._asked.last = last = data, users.copy(), shares
+        return last[2]
 
     def _used(self) -> list[str]:
         # In one order wherever the blend comes from, so that sums, and ties between reasons, are the same.
@@ -180,17 +183,22 @@ def _steps(weights: np.ndarray, place: int) -> list[np.ndarray]:
 def _pool(parts: Mapping[str, Recommender], split: Split) -> _Pool:
     users = split.test_users[:LEARNERS]
     _, tail = split.masks()
-    chosen, features, hits = [], [], []
-    for start in range(0, len(users), BLOCK):
-        block = users[start : start + BLOCK]
+
+    def proposals(start: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Of each user of a block: items, their features [C, parts], and which of them are relevant."""
+        block, found = users[start : start + BLOCK], []
         scores = [_masked(scaled(part.scores(split.train, block)), split, block) for part in parts.values()]
         proposed = np.concatenate([top_k(s, CANDIDATES)[0] for s in scores], axis=1)
         for row in range(len(block)):
             items = np.unique(proposed[row][proposed[row] >= 0])
-            chosen.append(items)
-            features.append(np.stack([s[row, items] for s in scores], axis=1))
             wanted = split.relevant.indptr[start + row : start + row + 2]
-            hits.append(np.isin(items, split.relevant.indices[wanted[0] : wanted[1]]))
+            hits = np.isin(items, split.relevant.indices[wanted[0] : wanted[1]])
+            found.append((items, np.stack([s[row, items] for s in scores], axis=1), hits))
+        return found
+
+    blocks = side_by_side(proposals, range(0, len(users), BLOCK))
+    proposed = [user for block in blocks for user in block]
+    chosen, features, hits = ([user[part] for user in proposed] for part in range(3))
     shape = (len(users), max((len(items) for items in chosen), default=0))
     padded = np.zeros((*shape, len(parts)), dtype=np.float32)
     marked, tails = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from scipy import sparse
 
+from models.beside import side_by_side
 from models.interactions import Interactions
 
 BLOCK_CELLS = 16_000_000
-"""Scores held at once (64 MB of float32); users are scored in blocks of this size, whatever the catalogue."""
+"""Scores of one block of users (64 MB of float32), whatever the catalogue; up to `beside.MOST` blocks at once."""
 
 
 class Recommender(Protocol):
@@ -56,6 +57,7 @@ class Ranked:
     users: np.ndarray  # int [B]
     items: np.ndarray  # int32 [B, k], -1 is padding
     scores: np.ndarray  # float32 [B, k]
+    evidence: np.ndarray  # int32 [B, k]: the history item behind each place; -1 where none is, or none was asked for
 
     @property
     def filled(self) -> np.ndarray:
@@ -71,16 +73,19 @@ def rank_users(
     available: np.ndarray,
     seen: sparse.csr_array | None = None,
     block_cells: int = BLOCK_CELLS,
+    with_evidence: bool = False,
 ) -> Iterator[Ranked]:
     """Lists for `users`, block by block: items with evidence by score, then the items of `fill` in their order.
 
     `fill` int [F] are distinct item indices, most popular first; `available` bool [I]; `seen` bool [U, I] is masked.
+    Blocks are worked on side by side and come in the order of `users`.
     """
     place = np.full(len(data.items), -np.inf, dtype=np.float32)
     place[fill] = -1 - np.arange(len(fill), dtype=np.float32)  # below every score, in the order of the fill
     place[~available] = -np.inf
     size = max(1, block_cells // max(1, len(data.items)))
-    for start in range(0, len(users), size):
+
+    def ranked(start: int) -> Ranked:
         block = users[start : start + size]
         scores = model.scores(data, block)
         scores = np.where((scores > 0) & available, scores, place)
@@ -89,4 +94,9 @@ def rank_users(
             scores[masked.row, masked.col] = -np.inf
         items, values = top_k(scores, k)
         values = np.where((values < 0) & (items >= 0), np.float32(0), values)
-        yield Ranked(block, items, values)
+        evidence = np.full(items.shape, -1, dtype=np.int32)
+        if with_evidence:
+            evidence = np.where(values == 0, evidence, model.evidence(data, block, items))
+        return Ranked(block, items, values, evidence)
+
+    yield from side_by_side(ranked, range(0, len(users), size))

@@ -12,7 +12,7 @@ from models.artefact import load_artefact, save_artefact
 from models.interactions import Interactions
 from models.recommender import floors, transformer
 from models.recommender.blend import BlendModel
-from models.recommender.configs import Blend, Config, Floor, Transformer, as_json, from_json
+from models.recommender.configs import Blend, Config, Transformer, as_json, from_json
 from models.recommender.floors import NotApplicable
 from models.recommender.ranking import Recommender
 
@@ -49,18 +49,18 @@ def refit(config: Config, model: Recommender, data: Interactions) -> tuple[Confi
         case Transformer():
             return config, model
         case Blend():
-            parts, known = cast(BlendModel, model).parts, {}
-            configs = {}
-            for name, part_config in config.parts.items():
-                try:
-                    configs[name], known[name] = refit(part_config, parts[name], data)
-                except NotApplicable:
-                    continue
+            counted = {name: part for name, part in config.parts.items() if not isinstance(part, Transformer)}
+            fitted = floors.fit_all(data, counted)
+            tried = {
+                name: fitted[name].model if name in fitted else part
+                for name, part in cast(BlendModel, model).parts.items()
+            }
+            known = {name: part for name, part in tried.items() if not isinstance(part, NotApplicable)}
             weights = {part: {n: given[n] for n in known} for part, given in config.weights.items()}
             if not all(sum(given.values()) for given in weights.values()):
                 raise NotApplicable("no part of the blend can be fitted")
-            kept = Blend(cast("dict[str, Floor | Transformer]", configs), weights)
-            return kept, BlendModel(known, weights)
+            kept = {name: part for name, part in config.parts.items() if name in known}
+            return Blend(kept, weights), BlendModel(known, weights)
         case _:
             return config, floors.fit(data, config)
 
