@@ -76,7 +76,7 @@ format: setup ## Let ruff format the code
 
 lock: setup ## Resolve requirements/main.in into the pinned constraint file
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links \
-		$(if $(TORCH_FIND_LINKS),--find-links "$(TORCH_FIND_LINKS)") requirements/main.in -o requirements/main.txt
+		$(if $(TORCH_FIND_LINKS),--find-links "$(TORCH_FIND_LINKS)") --upgrade-package torch requirements/main.in -o requirements/main.txt
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links \
 		requirements/airflow.in -o requirements/airflow.txt
 	sed -i 's/+cpu$$//' requirements/main.txt

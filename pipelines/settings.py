@@ -34,8 +34,19 @@ class Settings:
     vacuum_days: int = 30  # lake versions younger than this stay readable
     log_days: int = 30  # Airflow's task logs
     memory_limit: str = "4GB"  # DuckDB
-    airflow_port: int = 8080  # both on 127.0.0.1 only
+    airflow_port: int = 8080
     mlflow_port: int = 5000
+    listen: str = "127.0.0.1"  # address that the servers bind; another one only inside a container's own network
+    # What a team's shared platform sets; empty is one machine: DuckDB, folders, SQLite. No value holds a password:
+    # libpq takes it from the file that PGPASSFILE names, S3 keys come from AWS_* variables.
+    postgres: str = ""  # the warehouse: "host=… port=… dbname=warehouse", the role is each step's own
+    bi_timeout_minutes: int = 10  # longest statement of a BI reader on PostgreSQL; outlived nights are kept as long
+    lake_url: str = ""  # s3://bucket/lake
+    airflow_database: str = ""  # SQLAlchemy URL: postgresql+psycopg2://airflow@host/airflow
+    airflow_url: str = ""  # where other machines reach the API server
+    mlflow_database: str = ""  # SQLAlchemy URL: postgresql+psycopg2://mlflow@host/mlflow
+    mlflow_artifacts: str = ""  # s3://bucket/mlflow
+    mlflow_url: str = ""  # where training reaches the MLflow server
 
     @property
     def landing(self) -> Path:

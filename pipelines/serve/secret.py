@@ -1,4 +1,8 @@
-"""Passwords and keys of the stack: generated once, in files that only their owner may read."""
+"""Passwords and keys of the stack: generated once, in files that only their owner may read.
+
+On one machine each lies beside the server that it is for. On a shared platform `nightmarket init` makes them all, and
+the folder that NIGHTMARKET_SECRETS names holds a file for each.
+"""
 
 import base64
 import json
@@ -7,6 +11,16 @@ import secrets
 from pathlib import Path
 
 from pipelines.files import write_atomic
+
+
+SECRETS = "NIGHTMARKET_SECRETS"
+
+
+def given(name: str) -> str | None:
+    """The secret of this name from the folder of secrets; None where there is no such folder, or no such file in it."""
+    folder = os.environ.get(SECRETS)
+    path = Path(folder) / name if folder else None
+    return path.read_text().strip() if path is not None and path.is_file() else None
 
 
 def password(path: Path, characters: int = 24) -> str:
