@@ -79,6 +79,14 @@ MUTATIONS = (
         "tests/e2e/test_kill.py::test_readers_see_whole_nights_through_50_publishes",
     ),
     Mutation(
+        2,
+        "on PostgreSQL a new edition is written over the one that BI sees",
+        "pipelines/bi/pointer.py",
+        "            edition = _next(connection)\n",
+        "            edition = 1\n",
+        "tests/e2e/test_served.py::test_readers_see_whole_nights_through_200_publishes",
+    ),
+    Mutation(
         3,
         "duplicates are not counted",
         "pipelines/lake.py",
@@ -125,6 +133,22 @@ MUTATIONS = (
         "if row is None or row[0] != attempt.token:",
         "if row is None:",
         "tests/e2e/test_kill.py::test_an_orphan_that_wakes_up_after_its_successor_publishes_nothing",
+    ),
+    Mutation(
+        6,
+        "on PostgreSQL BI sees the newest rows, whoever put them there",
+        "pipelines/bi/pointer.py",
+        "where edition = (select edition from {OPS_CURRENT_NIGHT.name})",
+        "where edition = (select max(edition) from {table})",
+        "tests/pipelines/bi/test_pointer.py::test_a_superseded_attempt_shows_nothing",
+    ),
+    Mutation(
+        6,
+        "rows of other attempts are dropped outside the fence",
+        "pipelines/bi/pointer.py",
+        "            edition = _next(connection)\n",
+        "            _drop_outlived(settings, connection)\n            edition = _next(connection)\n",
+        "tests/pipelines/bi/test_pointer.py::test_an_orphan_that_wakes_up_late_takes_nothing_of_its_successor",
     ),
     Mutation(
         6,

@@ -45,7 +45,8 @@ KILL_POINTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 
 # The homes that a law holds for: the warehouse embedded, and on PostgreSQL.
 AFTER_HISTORY, CLEAN = ("after_history", "served_after_history"), ("clean", "served_clean")
-BOTH = pytest.mark.parametrize(("start", "end"), zip(AFTER_HISTORY, CLEAN, strict=True), ids=["embedded", "served"])
+HOMES = list(zip(AFTER_HISTORY, CLEAN, strict=True))
+BOTH = pytest.mark.parametrize(("start", "end"), HOMES, ids=["embedded", "served"])
 SERVED = (AFTER_HISTORY[1], CLEAN[1])
 Fixture = pytest.FixtureRequest
 

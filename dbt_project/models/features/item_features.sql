@@ -51,10 +51,11 @@ select
     products.price as list_price,
     {% for measure in [
         'popularity_1d', 'popularity_7d', 'popularity_28d', 'impressions_28d', 'views_28d', 'cart_adds_28d',
-        'purchased_units_28d', 'returned_units_28d', 'revenue_28d',
+        'purchased_units_28d', 'returned_units_28d',
     ] %}
     coalesce(totals.{{ measure }}, 0) as {{ measure }},
     {% endfor %}
+    cast(coalesce(totals.revenue_28d, 0) as decimal(18, 2)) as revenue_28d,
     -- 1 is a steady item: its last 7 days against the mean week of its last 28
     {{ ratio('4 * totals.popularity_7d', 'totals.popularity_28d') }} as trend_7d,
     totals.last_sold_on,

@@ -40,11 +40,15 @@ measured as (
         case when is_purchase and item_id is not null and promotion_id is not null then 1 else 0 end as promoted_lines,
         case when is_purchase and item_id is not null then coalesce(quantity, 0) else 0 end as purchased_units,
         case when is_return and item_id is not null then coalesce(quantity, 0) else 0 end as returned_units,
-        case when is_purchase and item_id is not null then line_amount else 0 end as purchase_amount,
-        case when is_return and item_id is not null then line_amount else 0 end as return_amount,
+        cast(case when is_purchase and item_id is not null then line_amount else 0 end as decimal(18, 2))
+            as purchase_amount,
+        cast(case when is_return and item_id is not null then line_amount else 0 end as decimal(18, 2))
+            as return_amount,
 
         ---------- numbers: all lines, charges included
-        case when is_purchase then line_amount when is_return then -line_amount else 0 end as revenue
+        cast(
+            case when is_purchase then line_amount when is_return then -line_amount else 0 end as decimal(18, 2)
+        ) as revenue
     from priced
 
 )
