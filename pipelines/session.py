@@ -7,10 +7,13 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import cast
 
 from pyspark.sql import SparkSession
+from pyspark.sql.connect.session import SparkSession as ConnectSession
 
+from pipelines.connect import ANSWER_SECONDS, SECRET, VARIABLE, Channel, hidden, token
 from pipelines.doctor import require_java
 from pipelines.errors import NightmarketError, Unavailable, UsageError
 from pipelines.settings import Settings
@@ -39,14 +42,14 @@ def spark_session(settings: Settings) -> Iterator[SparkSession]:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     engine = settings.engine
     if engine == "sail":
-        with _sail(settings) as remote, _connected(remote) as session:
+        with _sail(settings) as remote, _connected(Channel(remote)) as session:
             yield session
     elif engine == "spark":
         require_java()
-        with _connected("local[2]", settings) as session:
+        with _local_spark(settings) as session:
             yield session
     elif engine.startswith("sc://"):
-        with _connected(engine) as session:
+        with _connected(Channel(engine, token())) as session:
             yield session
     else:
         raise UsageError(f"engine {engine!r} is unknown; use sail, spark or sc://host:port")
@@ -83,31 +86,49 @@ def _sail(settings: Settings) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _connected(remote: str, local: Settings | None = None) -> Iterator[SparkSession]:
-    builder = SparkSession.builder.remote(remote)
-    if local is not None:
-        for name, value in _local_config(local).items():
-            builder = builder.config(name, value)
+def _connected(channel: Channel) -> Iterator[SparkSession]:
+    channel.require_answer(ANSWER_SECONDS)
+    builder = ConnectSession.builder.channelBuilder(channel)
+    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # as `builder.remote` does: functions then make Connect's columns
+    with _opened(lambda: cast(SparkSession, builder.create()), f"sc://{channel.endpoint}") as session:
+        yield session
+
+
+@contextlib.contextmanager
+def _local_spark(settings: Settings) -> Iterator[SparkSession]:
+    if SparkSession.getActiveSession() is not None:  # getOrCreate would hand that one out, whatever its engine
+        raise NightmarketError("engine spark cannot start beside another open session of this process")
+    builder = SparkSession.builder.remote("local[2]")
+    for name, value in _local_config(settings).items():
+        builder = builder.config(name, value)
+    with _opened(builder.getOrCreate, "local[2]") as session:
+        yield session
+
+
+@contextlib.contextmanager
+def _opened(opened: Callable[[], SparkSession], where: str) -> Iterator[SparkSession]:
     try:
-        if local is None:
-            session = builder.create()
-        elif SparkSession.getActiveSession() is not None:  # getOrCreate would hand that one out, whatever its engine
-            raise NightmarketError("engine spark cannot start beside another open session of this process")
-        else:
-            with warnings.catch_warnings():  # it sets once more what the JVM was started with, and warns
-                warnings.simplefilter("ignore", UserWarning)
-                session = builder.getOrCreate()
+        with warnings.catch_warnings():  # a local Spark sets once more what the JVM was started with, and warns
+            warnings.simplefilter("ignore", UserWarning)
+            session = opened()
         for name, value in CONFIG.items():
             session.conf.set(name, value)
-    except NightmarketError:
-        raise
     except Exception as error:  # gRPC, JVM and Connect each raise their own
-        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise Unavailable(f"cannot reach the Spark engine at {remote}: {line}") from error
+        raise _not_opened(error, where) from error
     try:
         yield session
     finally:
         session.stop()
+
+
+def _not_opened(error: Exception, where: str) -> NightmarketError:
+    line = hidden(str(error).strip() or type(error).__name__).splitlines()[0]
+    if "authentication token" in line:  # the server's words for one that is missing or wrong
+        return NightmarketError(
+            f"the Spark Connect server at {where} refuses the token: give it the server's own"
+            f" (secret {SECRET}, or {VARIABLE})"
+        )
+    return Unavailable(f"cannot reach the Spark engine at {where}: {line}")
 
 
 def _local_config(settings: Settings) -> dict[str, str]:

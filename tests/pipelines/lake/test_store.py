@@ -35,6 +35,8 @@ lake.commit(settings, "events", Path(sys.argv[3]), [date(2024, 5, 1)], {}, take(
 
 def test_of_two_changes_planned_from_one_version_the_second_is_refused(settings: Settings, tmp_path: Path) -> None:
     """Two homes may share a bucket, and the fence knows only one."""
+    other = stage(tmp_path / "before" / "events", D2, [event("before", D2)])
+    lake.commit(settings, "events", other, [D2], {}, take(settings, "p", "before"))
     changes = [
         lake.plan(settings, "events", stage(tmp_path / name / "events", D1, [event(name, D1)]), [D1], {})
         for name in ("first", "second")
@@ -42,7 +44,7 @@ def test_of_two_changes_planned_from_one_version_the_second_is_refused(settings:
     lake.apply(settings, changes[0], take(settings, "p", "first"))
     with pytest.raises(Unavailable, match="another process committed to lake/events at the same moment; run again"):
         lake.apply(settings, changes[1], take(settings, "p", "second"))
-    assert committed_ids(settings) == ["first"]
+    assert committed_ids(settings) == ["before", "first"]
 
 
 @pytest.mark.parametrize("exists", [False, True])
