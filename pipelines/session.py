@@ -10,7 +10,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import cast
 
+import grpc
+from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 from pyspark.sql import SparkSession
+from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.connect.session import SparkSession as ConnectSession
 
 from pipelines.connect import ANSWER_SECONDS, SECRET, VARIABLE, Channel, hidden, token
@@ -22,6 +25,10 @@ SAIL_MEMORY_BYTES = 3 * 1024**3
 """What Sail's operators may hold before they spill. The process needs about twice as much: buffers are not counted."""
 
 SPARK_DRIVER_MEMORY = "3g"
+
+RETRIES = 7
+"""Of one call, two minutes in all. A server that comes back later than that has lost the session; the scheduler's next
+try starts anew."""
 
 CONFIG = {
     "spark.sql.session.timeZone": "UTC",
@@ -111,9 +118,15 @@ def _opened(opened: Callable[[], SparkSession], where: str) -> Iterator[SparkSes
         with warnings.catch_warnings():  # a local Spark sets once more what the JVM was started with, and warns
             warnings.simplefilter("ignore", UserWarning)
             session = opened()
+    except Exception as error:  # gRPC, JVM and Connect each raise their own
+        raise _not_opened(error, where) from error
+    try:
+        session.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES)])
         for name, value in CONFIG.items():
             session.conf.set(name, value)
-    except Exception as error:  # gRPC, JVM and Connect each raise their own
+    except Exception as error:
+        with contextlib.suppress(Exception):  # it must not stay the process's session
+            session.stop()
         raise _not_opened(error, where) from error
     try:
         yield session
@@ -122,13 +135,28 @@ def _opened(opened: Callable[[], SparkSession], where: str) -> Iterator[SparkSes
 
 
 def _not_opened(error: Exception, where: str) -> NightmarketError:
-    line = hidden(str(error).strip() or type(error).__name__).splitlines()[0]
-    if "authentication token" in line:  # the server's words for one that is missing or wrong
+    if isinstance(error, NightmarketError):
+        return error
+    if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.UNAUTHENTICATED:
         return NightmarketError(
             f"the Spark Connect server at {where} refuses the token: give it the server's own"
             f" (secret {SECRET}, or {VARIABLE})"
         )
-    return Unavailable(f"cannot reach the Spark engine at {where}: {line}")
+    said = error.details() if isinstance(error, grpc.Call) else str(error)
+    return Unavailable(f"cannot reach the Spark engine at {where}: {_line(said or type(error).__name__)}")
+
+
+def engine_failed(settings: Settings, what: str, error: Exception) -> NightmarketError:
+    """What a failure of the engine in the middle of a step means: one that went away may be back in a minute."""
+    line = _line(str(error) or type(error).__name__)
+    code = error.getGrpcStatusCode() if isinstance(error, SparkConnectGrpcException) else None
+    if code is grpc.StatusCode.UNAVAILABLE or "[INVALID_HANDLE" in line:  # gone, or back without our session
+        return Unavailable(f"{what}: the engine {settings.engine} went away; see that it runs, then run again ({line})")
+    return NightmarketError(f"{what}: the engine {settings.engine} failed: {line}")
+
+
+def _line(text: str) -> str:
+    return hidden(text).strip().splitlines()[0][:300]
 
 
 def _local_config(settings: Settings) -> dict[str, str]:

@@ -36,7 +36,8 @@ class Cluster:
 
     def executors(self, worker: str) -> list[psutil.Process]:
         """The executor processes that a worker started."""
-        return psutil.Process(self.processes[worker].pid).children(recursive=True)
+        children = psutil.Process(self.processes[worker].pid).children(recursive=True)
+        return [child for child in children if child.name() == "java"]
 
     def kill_worker(self, name: str) -> None:
         """kill -9 a worker and its executors, as when its machine goes."""
