@@ -5,6 +5,7 @@ The code of the jobs is the same for all three: PySpark DataFrames over Spark Co
 
 import contextlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -137,26 +138,31 @@ def _opened(opened: Callable[[], SparkSession], where: str) -> Iterator[SparkSes
 def _not_opened(error: Exception, where: str) -> NightmarketError:
     if isinstance(error, NightmarketError):
         return error
-    if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.UNAUTHENTICATED:
+    if _status(error) is grpc.StatusCode.UNAUTHENTICATED:
         return NightmarketError(
             f"the Spark Connect server at {where} refuses the token: give it the server's own"
             f" (secret {SECRET}, or {VARIABLE})"
         )
-    said = error.details() if isinstance(error, grpc.Call) else str(error)
-    return Unavailable(f"cannot reach the Spark engine at {where}: {_line(said or type(error).__name__)}")
+    return Unavailable(f"cannot reach the Spark engine at {where}: {_line(error)}")
 
 
 def engine_failed(settings: Settings, what: str, error: Exception) -> NightmarketError:
     """What a failure of the engine in the middle of a step means: one that went away may be back in a minute."""
-    line = _line(str(error) or type(error).__name__)
-    code = error.getGrpcStatusCode() if isinstance(error, SparkConnectGrpcException) else None
-    if code is grpc.StatusCode.UNAVAILABLE or "[INVALID_HANDLE" in line:  # gone, or back without our session
+    line = _line(error)
+    if _status(error) is grpc.StatusCode.UNAVAILABLE or "[INVALID_HANDLE" in line:  # gone, or back without our session
         return Unavailable(f"{what}: the engine {settings.engine} went away; see that it runs, then run again ({line})")
     return NightmarketError(f"{what}: the engine {settings.engine} failed: {line}")
 
 
-def _line(text: str) -> str:
-    return hidden(text).strip().splitlines()[0][:300]
+def _status(error: Exception) -> grpc.StatusCode | None:
+    return error.getGrpcStatusCode() if isinstance(error, SparkConnectGrpcException) else None
+
+
+def _line(error: Exception) -> str:
+    """The error in one line, without the token; of gRPC's many lines, the one that says what happened."""
+    text = hidden(str(error)).strip() or type(error).__name__
+    said = re.search(r'details = "(.*)"', text) if text.startswith("<_") else None
+    return (said.group(1) if said else text.splitlines()[0])[:300]
 
 
 def _local_config(settings: Settings) -> dict[str, str]:

@@ -68,6 +68,9 @@ def read_staged(settings: Settings) -> dict[str, Any]:
     manifest = json.loads((folder / "manifest.json").read_text())
     rows = {}
     for name in ("events", "products", "quarantine"):
+        if not (folder / name).exists():
+            rows[name] = []
+            continue
         found = ds.dataset(folder / name, partitioning="hive").to_table().to_pylist()
         rows[name] = sorted(json.dumps(row, default=str, sort_keys=True) for row in found)
     return {**rows, "counts": manifest["entities"], "refused": manifest["quarantine"]}
