@@ -124,16 +124,23 @@ def test_a_lost_worker_in_the_middle_costs_a_retry_inside_spark(settings: Settin
 
 
 def _kill_while_it_works(cluster: spark_cluster.Cluster, worker: str) -> None:
-    """Kill a worker with a task in hand: its executor is frozen first, to be sure that the task is still running."""
+    """Kill a worker with a task in hand. Its executor is frozen first: what it had finished is heard of, the rest not."""
     (executor,) = cluster.executors(worker)
-    (log,) = (cluster.folder / worker / "work").glob("app-*/*/stderr")
+    (folder,) = (cluster.folder / worker / "work").glob("app-*/*")
+    started, finished = f"executor {folder.name}, partition", f"(executor {folder.name}) ("
     deadline = time.monotonic() + spark_cluster.START_SECONDS
+
+    def is_busy() -> bool:
+        said = cluster.log("connect")
+        return said.count(started) > said.count(finished)
+
     while time.monotonic() < deadline:
         executor.send_signal(signal.SIGSTOP)
-        said = log.read_text()
-        if said.count("Running task") > said.count("Finished task"):
-            cluster.kill_worker(worker)
-            return
+        heard = time.monotonic() + 1
+        while is_busy():
+            if time.monotonic() > heard:
+                cluster.kill_worker(worker)
+                return
         executor.send_signal(signal.SIGCONT)
         time.sleep(0.02)
     raise AssertionError("the worker was given no task")
