@@ -19,11 +19,9 @@ from pipelines.files import write_atomic
 
 CLUSTER_SECRET = "spark_cluster_secret"  # noqa: S105 - the name of one
 SPARK_HOME = Path(pyspark.__file__).parent
-MASTER, WORKER, CONNECT = (
-    "org.apache.spark.deploy.master.Master",
-    "org.apache.spark.deploy.worker.Worker",
-    ("org.apache.spark.sql.connect.service.SparkConnectServer"),
-)
+MASTER = "org.apache.spark.deploy.master.Master"
+WORKER = "org.apache.spark.deploy.worker.Worker"
+CONNECT = "org.apache.spark.sql.connect.service.SparkConnectServer"
 UI_FILTER = "org.apache.spark.ui.JWSFilter"
 
 

@@ -124,7 +124,7 @@ def test_a_lost_worker_in_the_middle_costs_a_retry_inside_spark(settings: Settin
 
 
 def _kill_while_it_works(cluster: spark_cluster.Cluster, worker: str) -> None:
-    """Kill a worker with a task in hand. Its executor is frozen first: what it had finished is heard of, the rest not."""
+    """Kill a worker with a task in hand: its executor is frozen first, until all that it had finished is heard of."""
     (executor,) = cluster.executors(worker)
     (folder,) = (cluster.folder / worker / "work").glob("app-*/*")
     started, finished = f"executor {folder.name}, partition", f"(executor {folder.name}) ("

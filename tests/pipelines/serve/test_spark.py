@@ -1,4 +1,4 @@
-"""What a cluster's processes are started with: no secret where others could read it, nothing open that asks for none."""
+"""What a cluster's processes are started with: no secret where others could read it, no page without a key."""
 
 from pathlib import Path
 
