@@ -1,6 +1,8 @@
 """Preprocess on a cluster: a master, two workers, and a Connect server that asks for a token."""
 
+import re
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -113,14 +115,27 @@ def test_a_lost_worker_in_the_middle_costs_a_retry_inside_spark(settings: Settin
     with spark_cluster.running(tmp_path / "cluster") as cluster:
         one = replace(settings, home=tmp_path / "cluster-home", engine=cluster.url)
         land(one, "events", lines)
-        process = start(one, rows_per_file=30_000, **{VARIABLE: cluster.token})
+        checked = tmp_path / "checked"
+        pause = {"NIGHTMARKET_PAUSE": f"preprocess.checked:{checked}"}
+        process = start(one, rows_per_file=30_000, **{VARIABLE: cluster.token}, **pause)
+        _wait_for(Path(f"{checked}.reached"), process)
+        before = len(cluster.log("connect"))
+        checked.touch()
         _kill_while_it_works(cluster, "worker-0")
         found = finish(process, one)
-        assert "Lost task" in cluster.log("connect")
-        assert "Lost executor" in cluster.log("connect")
+        said = cluster.log("connect")[before:]
+        assert "Lost executor" in said
+        assert re.search(r"Starting task \d+\.[1-9] in stage", said), "no task was tried a second time"
     other = replace(settings, home=tmp_path / "sail-home", engine="sail")
     land(other, "events", lines)
     assert found == finish(start(other, rows_per_file=30_000), other)
+
+
+def _wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 600
+    while not path.exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def _kill_while_it_works(cluster: spark_cluster.Cluster, worker: str) -> None:
