@@ -6,14 +6,15 @@
 
 Without --data a day of events is made up: every user has about twenty of them, and `--one-user` gives as many as it
 says to a single one. Each cluster is started from the pip package on 127.0.0.1, with a core and 1 GiB for a worker, and
-preprocesses the day twice: the second time its JVMs are warm. A worker's speed is only comparable while there is a free
-core for it: see `cpus` and `load_average`. Needs Java 17.
+preprocesses the day twice: the second time its JVMs are warm. Seconds say what two workers gain only while each finds a
+core free; `cpu_seconds` (client, server and executors) says what the work costs in any case. Needs Java 17.
 """
 
 import argparse
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psutil
 
 from benchmarks._measure import Ran, nightmarket, watching
 from pipelines.connect import VARIABLE
@@ -59,9 +61,10 @@ def _arguments() -> argparse.Namespace:
 
 
 def _land(origin: Path, data: Path) -> tuple[str, ...]:
-    batch = ("--from", "2010-12-01", "--until", "2011-12-09")
-    nightmarket(origin, "land", "--source", "uci_online_retail", "--path", str(data), *batch)
-    return batch
+    landed = nightmarket(
+        origin, "land", "--source", "uci_online_retail", "--path", str(data), "--until", str(date.max)
+    ).result
+    return ("--from", landed["first"], "--until", landed["last"])
 
 
 def _make_up(origin: Path, events: int, one_user: int) -> tuple[str, ...]:
@@ -83,31 +86,45 @@ def _make_up(origin: Path, events: int, one_user: int) -> tuple[str, ...]:
 def _measure(work: Path, engine: str, batch: tuple[str, ...]) -> dict[str, Any]:
     """Two runs in homes of their own, and the peak of everything that this process started meanwhile."""
     with ExitStack() as stack:
-        settings = {"engine": engine}
+        settings, servers = {"engine": engine}, []
         if engine in WORKERS:
             folder = work / engine.replace(" ", "-")
             folder.mkdir()
             cluster = stack.enter_context(spark_cluster.running(folder, WORKERS[engine]))
             os.environ[VARIABLE] = cluster.token
-            settings = {"engine": cluster.url}
+            settings, servers = {"engine": cluster.url}, [*cluster.processes.values()]
         watch = stack.enter_context(watching(os.getpid()))
         runs = []
         for number in ("first", "second"):
             home = work / f"home-{engine.replace(' ', '-')}-{number}"
             shutil.copytree(work / "origin" / "landing", home / "landing")
-            runs.append(nightmarket(home, "preprocess", *batch, **settings))
-            _say(f"{engine}, {number} run: {runs[-1].seconds} s")
+            busy = _cpu_seconds(servers)
+            ran = nightmarket(home, "preprocess", *batch, **settings)
+            runs.append(_run(ran, ran.cpu_seconds + _cpu_seconds(servers) - busy))
+            _say(f"{engine}, {number} run: {ran.seconds} s")
             files = _files(home)
             shutil.rmtree(home)
-    return {"runs": [_run(one) for one in runs], "peak_mib": watch.peak >> 20, "files": files}
+    return {"runs": runs, "peak_mib": watch.peak >> 20, "files": files}
 
 
-def _run(one: Ran) -> dict[str, Any]:
+def _cpu_seconds(servers: list[subprocess.Popen[bytes]]) -> float:
+    """Processor time of the cluster's processes so far, executors included."""
+    family = [one for server in servers for one in (psutil.Process(server.pid), *_children(server.pid))]
+    return sum(times.user + times.system for times in (one.cpu_times() for one in family))
+
+
+def _children(pid: int) -> list[psutil.Process]:
+    return [one for one in psutil.Process(pid).children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
+
+
+def _run(one: Ran, cpu_seconds: float) -> dict[str, Any]:
     phases = one.result["seconds_by_phase"]
     engine_seconds = sum(phases[name] for name in ("check", "write", "count"))
     return {
         "seconds": one.seconds,
         "engine_seconds": round(engine_seconds, 1),
+        "cpu_seconds": round(cpu_seconds, 1),
+        "rows_per_cpu_second": round(one.result["rows"] / cpu_seconds),
         "rows_per_second": round(one.result["rows"] / engine_seconds),
         "seconds_by_phase": phases,
     }
@@ -122,15 +139,18 @@ def _files(home: Path) -> dict[str, int]:
 
 
 def _summary(given: argparse.Namespace, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    speed = {engine: one["runs"][1]["rows_per_second"] for engine, one in found.items()}
-    base = speed.get("one worker")
+    warm = {engine: one["runs"][1] for engine, one in found.items()}
     return {
         "benchmark": "cluster",
         "data": "uci_online_retail" if given.data else "made up",
         "events": None if given.data else given.events,
         "one_user": given.one_user,
         "engines": found,
-        "speed_against_one_worker": {engine: round(value / base, 2) for engine, value in speed.items()} if base else {},
+        "against_one_worker": {
+            name: {engine: round(one[name] / warm["one worker"][name], 2) for engine, one in warm.items()}
+            for name in ("rows_per_second", "rows_per_cpu_second")
+            if "one worker" in warm
+        },
         "memory_measured_as": "sum of PSS over this process and all it started, every 0.25 s",
         "cpus": os.cpu_count(),
         "load_average": round(os.getloadavg()[1], 1),
