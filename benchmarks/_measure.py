@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,15 +39,24 @@ def nightmarket(home: Path, *arguments: str, **settings: str) -> Ran:
     command = [sys.executable, "-m", "pipelines.cli", *arguments]
     started, busy = time.monotonic(), _children_cpu()
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
-    watch = _Watch(process.pid)
-    watch.start()
-    said, _ = process.communicate()
-    watch.stop.set()
-    watch.join()
+    with watching(process.pid) as watch:
+        said, _ = process.communicate()
     if process.returncode != 0:
         raise SystemExit(f"nightmarket {' '.join(arguments)} ended with {process.returncode}: {said[-2000:]}")
     seconds = round(time.monotonic() - started, 1)
     return Ran(seconds, round(_children_cpu() - busy, 1), watch.peak >> 20, json.loads(said.strip().splitlines()[-1]))
+
+
+@contextmanager
+def watching(pid: int) -> "Iterator[_Watch]":
+    """Meanwhile, `peak` is the most bytes that the process and all it started have held at once."""
+    watch = _Watch(pid)
+    watch.start()
+    try:
+        yield watch
+    finally:
+        watch.stop.set()
+        watch.join()
 
 
 def _children_cpu() -> float:

@@ -5,12 +5,19 @@ The code of the jobs is the same for all three: PySpark DataFrames over Spark Co
 
 import contextlib
 import os
+import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import cast
 
+import grpc
+from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 from pyspark.sql import SparkSession
+from pyspark.sql.connect.client.retries import DefaultPolicy
+from pyspark.sql.connect.session import SparkSession as ConnectSession
 
+from pipelines.connect import ANSWER_SECONDS, SECRET, VARIABLE, Channel, hidden, token
 from pipelines.doctor import require_java
 from pipelines.errors import NightmarketError, Unavailable, UsageError
 from pipelines.settings import Settings
@@ -19,6 +26,10 @@ SAIL_MEMORY_BYTES = 3 * 1024**3
 """What Sail's operators may hold before they spill. The process needs about twice as much: buffers are not counted."""
 
 SPARK_DRIVER_MEMORY = "3g"
+
+RETRIES = 7
+"""Of one call, two minutes in all. A server that comes back later than that has lost the session; the scheduler's next
+try starts anew."""
 
 CONFIG = {
     "spark.sql.session.timeZone": "UTC",
@@ -39,14 +50,14 @@ def spark_session(settings: Settings) -> Iterator[SparkSession]:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     engine = settings.engine
     if engine == "sail":
-        with _sail(settings) as remote, _connected(remote) as session:
+        with _sail(settings) as remote, _connected(Channel(remote)) as session:
             yield session
     elif engine == "spark":
         require_java()
-        with _connected("local[2]", settings) as session:
+        with _local_spark(settings) as session:
             yield session
     elif engine.startswith("sc://"):
-        with _connected(engine) as session:
+        with _connected(Channel(engine, token())) as session:
             yield session
     else:
         raise UsageError(f"engine {engine!r} is unknown; use sail, spark or sc://host:port")
@@ -83,31 +94,75 @@ def _sail(settings: Settings) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _connected(remote: str, local: Settings | None = None) -> Iterator[SparkSession]:
-    builder = SparkSession.builder.remote(remote)
-    if local is not None:
-        for name, value in _local_config(local).items():
-            builder = builder.config(name, value)
+def _connected(channel: Channel) -> Iterator[SparkSession]:
+    channel.require_answer(ANSWER_SECONDS)
+    builder = ConnectSession.builder.channelBuilder(channel)
+    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # as `builder.remote` does: functions then make Connect's columns
+    with _opened(lambda: cast(SparkSession, builder.create()), f"sc://{channel.endpoint}") as session:
+        yield session
+
+
+@contextlib.contextmanager
+def _local_spark(settings: Settings) -> Iterator[SparkSession]:
+    if SparkSession.getActiveSession() is not None:  # getOrCreate would hand that one out, whatever its engine
+        raise NightmarketError("engine spark cannot start beside another open session of this process")
+    builder = SparkSession.builder.remote("local[2]")
+    for name, value in _local_config(settings).items():
+        builder = builder.config(name, value)
+    with _opened(builder.getOrCreate, "local[2]") as session:
+        yield session
+
+
+@contextlib.contextmanager
+def _opened(opened: Callable[[], SparkSession], where: str) -> Iterator[SparkSession]:
     try:
-        if local is None:
-            session = builder.create()
-        elif SparkSession.getActiveSession() is not None:  # getOrCreate would hand that one out, whatever its engine
-            raise NightmarketError("engine spark cannot start beside another open session of this process")
-        else:
-            with warnings.catch_warnings():  # it sets once more what the JVM was started with, and warns
-                warnings.simplefilter("ignore", UserWarning)
-                session = builder.getOrCreate()
+        with warnings.catch_warnings():  # a local Spark sets once more what the JVM was started with, and warns
+            warnings.simplefilter("ignore", UserWarning)
+            session = opened()
+    except Exception as error:  # gRPC, JVM and Connect each raise their own
+        raise _not_opened(error, where) from error
+    try:
+        session.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES)])
         for name, value in CONFIG.items():
             session.conf.set(name, value)
-    except NightmarketError:
-        raise
-    except Exception as error:  # gRPC, JVM and Connect each raise their own
-        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise Unavailable(f"cannot reach the Spark engine at {remote}: {line}") from error
+    except Exception as error:
+        with contextlib.suppress(Exception):  # it must not stay the process's session
+            session.stop()
+        raise _not_opened(error, where) from error
     try:
         yield session
     finally:
         session.stop()
+
+
+def _not_opened(error: Exception, where: str) -> NightmarketError:
+    if isinstance(error, NightmarketError):
+        return error
+    if _status(error) is grpc.StatusCode.UNAUTHENTICATED:
+        return NightmarketError(
+            f"the Spark Connect server at {where} refuses the token: give it the server's own"
+            f" (secret {SECRET}, or {VARIABLE})"
+        )
+    return Unavailable(f"cannot reach the Spark engine at {where}: {_line(error)}")
+
+
+def engine_failed(settings: Settings, what: str, error: Exception) -> NightmarketError:
+    """What a failure of the engine in the middle of a step means: one that went away may be back in a minute."""
+    line = _line(error)
+    if _status(error) is grpc.StatusCode.UNAVAILABLE or "[INVALID_HANDLE" in line:  # gone, or back without our session
+        return Unavailable(f"{what}: the engine {settings.engine} went away; see that it runs, then run again ({line})")
+    return NightmarketError(f"{what}: the engine {settings.engine} failed: {line}")
+
+
+def _status(error: Exception) -> grpc.StatusCode | None:
+    return error.getGrpcStatusCode() if isinstance(error, SparkConnectGrpcException) else None
+
+
+def _line(error: Exception) -> str:
+    """The error in one line, without the token; of gRPC's many lines, the one that says what happened."""
+    text = hidden(str(error)).strip() or type(error).__name__
+    said = re.search(r'details = "(.*)"', text) if text.startswith("<_") else None
+    return (said.group(1) if said else text.splitlines()[0])[:300]
 
 
 def _local_config(settings: Settings) -> dict[str, str]:

@@ -243,11 +243,10 @@ def _export(connection: Warehouse, table: str, query: str, values: list[Any], pa
 def _engine(settings: Settings, stage: str, batch: Batch) -> "Iterator[SparkSession]":
     from pyspark.errors import PySparkException
 
-    from pipelines.session import spark_session
+    from pipelines.session import engine_failed, spark_session
 
     with spark_session(settings) as spark:
         try:
             yield spark
         except PySparkException as error:
-            line = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-            raise NightmarketError(f"audit {stage} of {batch.key}: engine {settings.engine} failed: {line}") from error
+            raise engine_failed(settings, f"audit {stage} of {batch.key}", error) from error

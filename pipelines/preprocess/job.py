@@ -61,7 +61,7 @@ def _stage(work: Work, busy: list[Entity], delivered: dict[str, set[date]]) -> N
     from pyspark.errors import PySparkException
 
     from pipelines.preprocess import stages
-    from pipelines.session import spark_session
+    from pipelines.session import engine_failed, spark_session
 
     with ExitStack() as stack:
         with work.phase("start"):
@@ -80,10 +80,7 @@ def _stage(work: Work, busy: list[Entity], delivered: dict[str, set[date]]) -> N
                 for entity in busy:
                     stages.count_written(spark, work, entity)
         except PySparkException as error:
-            line = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-            raise NightmarketError(
-                f"preprocess of {work.batch.key}: the engine {work.settings.engine} failed: {line}"
-            ) from error
+            raise engine_failed(work.settings, f"preprocess of {work.batch.key}", error) from error
 
 
 def _manifest(work: Work, attempt: Attempt, missing: list[str]) -> dict[str, Any]:

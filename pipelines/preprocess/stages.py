@@ -3,6 +3,7 @@
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import reduce
 from math import ceil
@@ -30,10 +31,16 @@ ROWS_AT_A_TIME = 2_000_000
 
 Duplicates and sessions never cross an event date, so groups of whole dates give the same rows as one pass.
 """
+ROWS_AT_A_TIME_ON_A_CLUSTER = 50_000_000
+"""Behind `sc://`, where memory is that of many machines and a small group would leave most of them idle."""
+
 ROWS_PER_FILE = 1_000_000
-"""A group with a larger partition is sorted and written in slices of users, a file each: one sort of ten million rows
-is one task on one core, and spills.
+"""A larger partition is a group of its own, sorted and written in slices of users, a file each: one sort of ten million
+rows is one task on one core, and spills.
 """
+ROWS_PER_BUCKET = 250_000
+WRITERS_ON_A_CLUSTER = 32
+"""Slices that are written at the same time: each is one task. Sail sorts them one by one, in the memory of one."""
 
 
 def check_entity(spark: SparkSession, work: Work, entity: Entity) -> None:
@@ -75,23 +82,39 @@ def write_entity(spark: SparkSession, work: Work, entity: Entity, delivered: set
             rows = others if accepted is None else accepted.unionByName(others)
     if rows is None:
         return
-    for number, (first, last) in enumerate(_groups(sizes)):
+    for number, (first, last) in enumerate(_groups(sizes, _rows_at_a_time(work))):
         group = rows.where(F.col(entity.partition).between(F.lit(first), F.lit(last)))
-        flagged = group.transform(transforms.flag_duplicates, entity)
+        counts = [n for day, n in sizes.items() if first <= day <= last]
+        buckets = max(transforms.BUCKETS, ceil(sum(counts) / ROWS_PER_BUCKET))
+        flagged = group.transform(transforms.flag_duplicates, entity, buckets)
         if entity.partition == EVENT_DATE:
-            flagged = flagged.transform(transforms.sessionise, work.settings.session_gap_minutes)
-        slices = ceil(max(n for day, n in sizes.items() if first <= day <= last) / ROWS_PER_FILE)
-        parts = [flagged] if slices == 1 else _sliced(spark, work, entity, flagged, slices)
+            flagged = flagged.transform(transforms.sessionise, work.settings.session_gap_minutes, buckets)
+        slices = ceil(max(counts) / ROWS_PER_FILE)
+        heavy = _heavy(group) if slices > 1 and entity.partition == EVENT_DATE else []
+        parts = [flagged] if slices == 1 else _sliced(spark, work, entity, flagged, slices, heavy)
         _write([part.transform(transforms.to_lake, entity) for part in parts], work, entity.name, number)
 
 
-def _sliced(spark: SparkSession, work: Work, entity: Entity, rows: DataFrame, slices: int) -> list[DataFrame]:
+def _rows_at_a_time(work: Work) -> int:
+    return ROWS_AT_A_TIME_ON_A_CLUSTER if work.on_cluster else ROWS_AT_A_TIME
+
+
+def _heavy(group: DataFrame) -> list[str]:
+    """Users who alone would fill a good part of a slice: a robot, a till, the id that stands for all guests."""
+    by_user = group.where(F.col("user_id").isNotNull()).groupBy("user_id").count()
+    return [row[0] for row in by_user.where(F.col("count") > ROWS_PER_FILE // 2).select("user_id").collect()]
+
+
+def _sliced(
+    spark: SparkSession, work: Work, entity: Entity, rows: DataFrame, slices: int, heavy: list[str]
+) -> list[DataFrame]:
     """The rows in slices, computed once: what each reads is Parquet. Sail joins partitions again before it writes, so
     `repartition` into as many would neither give several files nor keep them sorted.
     """
     folder = work.scratch / "sliced" / entity.name
     shutil.rmtree(folder, ignore_errors=True)  # the group before
-    rows.transform(transforms.with_slice, entity, slices).write.partitionBy(transforms.SLICE).parquet(str(folder))
+    sliced = rows.transform(transforms.with_slice, entity, slices, heavy)
+    sliced.write.partitionBy(transforms.SLICE).parquet(str(folder))
     return [spark.read.parquet(str(path)) for path in sorted(folder.glob(f"{transforms.SLICE}=*"))]
 
 
@@ -101,12 +124,15 @@ def _sizes(rows: DataFrame | None, entity: Entity) -> Counter[date]:
     return Counter({r[0]: r[1] for r in rows.groupBy(entity.partition).count().collect()})
 
 
-def _groups(sizes: Counter[date]) -> Iterator[tuple[date, date]]:
-    """Consecutive dates, together at most ROWS_AT_A_TIME rows where a single date is not larger already."""
+def _groups(sizes: Counter[date], rows_at_a_time: int) -> Iterator[tuple[date, date]]:
+    """Consecutive dates, together at most so many rows. A date of several files is alone: its slices would cut the
+    others into small ones.
+    """
     first: date | None = None
     last, total = date.min, 0
     for day in sorted(sizes):
-        if first is not None and total + sizes[day] > ROWS_AT_A_TIME:
+        alone = max(sizes[day], sizes[last]) > ROWS_PER_FILE
+        if first is not None and (alone or total + sizes[day] > rows_at_a_time):
             yield first, last
             first, total = None, 0
         first, last, total = first or day, day, total + sizes[day]
@@ -116,15 +142,21 @@ def _groups(sizes: Counter[date]) -> Iterator[tuple[date, date]]:
 
 def _write(parts: list[DataFrame], work: Work, name: str, number: int) -> None:
     """Write into folders nobody reads, then move the files to their partitions."""
+    with ThreadPoolExecutor(WRITERS_ON_A_CLUSTER if work.on_cluster else 1) as pool:
+        written = [pool.submit(_write_part, rows, work, name, number, index) for index, rows in enumerate(parts)]
+    for part in written:
+        part.result()
+
+
+def _write_part(rows: DataFrame, work: Work, name: str, number: int, index: int) -> None:
     partition = lake.partition_column(name)
-    for index, rows in enumerate(parts):
-        written = work.scratch / "written" / name / f"{number}-{index}"
-        rows.write.partitionBy(partition).parquet(str(written))
-        for folder in sorted(written.glob(f"{partition}=*")):
-            target = work.folder / name / folder.name
-            target.mkdir(parents=True, exist_ok=True)
-            for position, file in enumerate(sorted(folder.glob("*.parquet"))):
-                file.rename(target / f"{index:03d}-{position:03d}.parquet")
+    written = work.scratch / "written" / name / f"{number}-{index}"
+    rows.write.partitionBy(partition).parquet(str(written))
+    for folder in sorted(written.glob(f"{partition}=*")):
+        target = work.folder / name / folder.name
+        target.mkdir(parents=True, exist_ok=True)
+        for position, file in enumerate(sorted(folder.glob("*.parquet"))):
+            file.rename(target / f"{index:03d}-{position:03d}.parquet")
 
 
 def write_quarantine(spark: SparkSession, work: Work, entities: Iterable[Entity]) -> None:

@@ -30,6 +30,8 @@ REPEAT = "is_repeat"
 
 SLICE = "slice"
 BUCKETS = 16
+"""Of rows that are compared with the one before; see `_in_buckets`. More rows want more, and give the same answer."""
+
 _DAY_BITS = 1 << 37  # more than the microseconds of a day
 MALFORMED = "malformed json"
 _OPTIONS = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
@@ -166,13 +168,13 @@ def check(rows: DataFrame, entity: Entity, late_days: int) -> DataFrame:
     )
 
 
-def flag_duplicates(rows: DataFrame, entity: Entity) -> DataFrame:
+def flag_duplicates(rows: DataFrame, entity: Entity, buckets: int = BUCKETS) -> DataFrame:
     """Add is_duplicate and is_repeat. The first row of a key by (landing_date, file, line) is the original.
 
     Neither keys nor ordering columns are NULL; the order is total because a line of a file exists once.
     """
     key = (entity.partition, *entity.key)
-    window = _in_buckets(entity.key[0], (*key, LANDING_DATE, FILE, LINE))
+    window = _in_buckets(entity.key[0], (*key, LANDING_DATE, FILE, LINE), buckets)
     same_key = reduce(Column.__and__, [F.lag(name).over(window) == F.col(name) for name in key])
     same_delivery = F.lag(LANDING_DATE).over(window) == F.col(LANDING_DATE)
     return rows.withColumns(
@@ -183,16 +185,16 @@ def flag_duplicates(rows: DataFrame, entity: Entity) -> DataFrame:
     )
 
 
-def _in_buckets(column: str, order: tuple[str, ...]) -> WindowSpec:
+def _in_buckets(column: str, order: tuple[str, ...], buckets: int) -> WindowSpec:
     """A window over few large partitions, equal values of `column` in one: to compare a row with the one before.
 
     One window partition per key says the same and took Sail 18 us a row, ten times as long.
     """
-    bucket = F.pmod(F.hash(column), F.lit(BUCKETS))
+    bucket = F.pmod(F.hash(column), F.lit(buckets))
     return Window.partitionBy(bucket).orderBy(*[F.col(name).asc_nulls_first() for name in order])
 
 
-def sessionise(events: DataFrame, gap_minutes: int) -> DataFrame:
+def sessionise(events: DataFrame, gap_minutes: int, buckets: int = BUCKETS) -> DataFrame:
     """Give a session_id to rows that have a user and none, and drop is_repeat.
 
     A session is a stretch of one user's events of one delivery without a pause longer than the gap; it ends at
@@ -202,7 +204,7 @@ def sessionise(events: DataFrame, gap_minutes: int) -> DataFrame:
     needs = F.col(SESSION).isNull() & F.col("user_id").isNotNull() & ~F.col(REPEAT)
     stretch = ("needs", LANDING_DATE, EVENT_DATE, "user_id")
     # A user's rows lie together whether or not they need a session: `needs` is part of what must stay the same.
-    window = _in_buckets("event_group", (*stretch, "occurred_at", "event_id"))
+    window = _in_buckets("event_group", (*stretch, "occurred_at", "event_id"), buckets)
     same = reduce(Column.__and__, [F.lag(name).over(window) == F.col(name) for name in stretch])
     pause = F.unix_micros("occurred_at") - F.unix_micros(F.lag("occurred_at").over(window))
     continues = F.coalesce(same & (pause <= gap_minutes * 60_000_000), F.lit(False))
@@ -239,8 +241,12 @@ def to_lake(rows: DataFrame, entity: Entity) -> DataFrame:
     return rows.select(*columns).repartition(entity.partition).sortWithinPartitions(*ordered)
 
 
-def with_slice(rows: DataFrame, entity: Entity, slices: int) -> DataFrame:
-    """Add `slice`, 0 to slices - 1: all rows of a user in one, anonymous ones spread by their own id."""
-    own = F.col(entity.key[0])
-    owner = F.coalesce("user_id", own) if entity.partition == EVENT_DATE else own
+def with_slice(rows: DataFrame, entity: Entity, slices: int, heavy: list[str]) -> DataFrame:
+    """Add `slice`, 0 to slices - 1: all rows of a user in one. Rows without a user, and those of `heavy` users, of whom
+    one would fill a slice, are spread by their own id.
+    """
+    owner = own = F.col(entity.key[0])
+    if entity.partition == EVENT_DATE:
+        owner = F.coalesce("user_id", own)
+        owner = F.when(F.col("user_id").isin(heavy), own).otherwise(owner) if heavy else owner
     return rows.withColumn(SLICE, F.pmod(F.hash(owner), F.lit(slices)))

@@ -39,6 +39,10 @@ class Work:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
+    def on_cluster(self) -> bool:
+        return self.settings.engine.startswith("sc://")
+
+    @property
     def scratch(self) -> Path:
         return self.folder / "scratch"
 

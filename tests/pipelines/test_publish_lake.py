@@ -64,7 +64,7 @@ def killed_at(settings: Settings, batch: Batch, point: str) -> None:
             raise Killed
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        for module in ("lake", "publish_lake"):
+        for module in ("lake.commits", "publish_lake"):
             patch.setattr(f"pipelines.{module}.fault_point", die)
         publish(settings, batch)
 

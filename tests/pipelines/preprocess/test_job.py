@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hostile import LINES, event
 from pipelines import fence, lake, landing, staging
 from pipelines.contracts import EVENTS, QUARANTINE_SCHEMA
 from pipelines.errors import NightmarketError, Superseded
+from pipelines.preprocess import stages
 from pipelines.preprocess.job import preprocess
 from pipelines.settings import Batch, Settings, night
 
@@ -159,3 +161,30 @@ def test_a_large_date_is_written_in_slices_of_users_with_the_same_rows(
         assert sum(map(len, owners)) == len(set.union(*owners)) == 7
     assert len(files) == 3
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("user", ["robot", None])
+def test_one_user_who_is_the_whole_day_fills_no_file_alone(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, user: str | None
+) -> None:
+    monkeypatch.setattr("pipelines.preprocess.stages.ROWS_PER_FILE", 200)
+    times = [f"2020-01-02T{n // 3600:02d}:{n // 60 % 60:02d}:{n % 60:02d}Z" for n in range(0, 20_000, 10)]
+    rows = [event(event_id=f"e{n}", user_id=user, session_id=None, occurred_at=t) for n, t in enumerate(times)]
+    others = [event(event_id=f"o{n}", user_id=f"u{n}", occurred_at=times[n]) for n in range(100)]
+    land(settings, "events", DAY, "a.jsonl", [*rows, *others])
+    folder, manifest = stage(settings, night(DAY))
+    tables = [pq.read_table(file, partitioning=None) for file in (folder / "events" / f"event_date={DAY}").iterdir()]
+    assert manifest["entities"]["events"]["rows"] == sum(table.num_rows for table in tables) == 2_100
+    assert len(tables) == 11
+    assert max(table.num_rows for table in tables) < 300  # spread by chance, 191 on average
+    found = [row for table in tables for row in table.select(["user_id", "session_id"]).to_pylist()]
+    sessions = {row["session_id"] for row in found if row["user_id"] == user}
+    assert len(sessions) == 1 and (user is None) == (sessions == {None})  # one visit, although in eleven files
+
+
+def test_a_date_of_several_files_leaves_its_neighbours_whole() -> None:
+    days = [DAY + timedelta(n) for n in range(6)]
+    sizes = Counter(dict(zip(days, (10, 20, 3 * stages.ROWS_PER_FILE, 30, 40, 50), strict=True)))
+    alone = [(days[0], days[1]), (days[2], days[2]), (days[3], days[5])]
+    assert list(stages._groups(sizes, 10 * stages.ROWS_PER_FILE)) == alone
+    assert list(stages._groups(sizes, 75)) == [*alone[:2], (days[3], days[4]), (days[5], days[5])]

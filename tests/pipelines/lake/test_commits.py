@@ -1,45 +1,15 @@
 """Commits replace exactly the touched partitions, once, and only when nothing moved underneath."""
 
-from datetime import date
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from staged import D1, D2, base, committed_ids, event, stage
 
 from pipelines import lake
-from pipelines.contracts import EVENTS
 from pipelines.errors import NightmarketError
 from pipelines.fence import take
 from pipelines.settings import Batch, Settings, night
-
-D1, D2 = date(2024, 5, 1), date(2024, 5, 2)
-
-
-def event(event_id: str, day: date, landed: date | None = None, duplicate: bool = False, line: int = 1) -> dict:
-    return {
-        "event_id": event_id, "event_type": "purchase", "user_id": "u1", "item_id": "i1", "quantity": 1,
-        "event_date": day, "landing_date": landed or day, "file": f"{landed or day}.jsonl", "line": line,
-        "is_duplicate": duplicate,
-    }  # fmt: skip
-
-
-def stage(folder: Path, day: date, rows: list[dict]) -> Path:
-    target = folder / f"event_date={day}"
-    target.mkdir(parents=True, exist_ok=True)
-    schema = EVENTS.lake_schema()
-    part = pa.Table.from_pylist(rows, schema=schema).drop_columns(["event_date"])
-    pq.write_table(part, target / "part-0.parquet")
-    return folder
-
-
-def committed_ids(settings: Settings, days: list[date] | None = None) -> list[str]:
-    return sorted(lake.dataset(settings, "events", days).to_table(columns=["event_id"])["event_id"].to_pylist())
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path)
 
 
 def test_a_commit_replaces_its_partition_and_leaves_the_others(settings: Settings, tmp_path: Path) -> None:
@@ -48,8 +18,8 @@ def test_a_commit_replaces_its_partition_and_leaves_the_others(settings: Setting
     lake.commit(settings, "events", staged, [D1, D2], {}, first)
 
     second = take(settings, "publish-lake", "b")
-    base = {str(k): v for k, v in lake.digests(settings, "events").items()}
-    lake.commit(settings, "events", stage(tmp_path / "s2" / "events", D1, [event("c", D1)]), [D1], base, second)
+    newer = stage(tmp_path / "s2" / "events", D1, [event("c", D1)])
+    lake.commit(settings, "events", newer, [D1], base(settings), second)
 
     assert committed_ids(settings) == ["b", "c"]
 
@@ -58,8 +28,7 @@ def test_an_empty_rerun_removes_the_rows_it_had(settings: Settings, tmp_path: Pa
     lake.commit(
         settings, "events", stage(tmp_path / "s1" / "events", D1, [event("a", D1)]), [D1], {}, take(settings, "p", "a")
     )
-    base = {str(k): v for k, v in lake.digests(settings, "events").items()}
-    lake.commit(settings, "events", tmp_path / "nothing" / "events", [D1], base, take(settings, "p", "a"))
+    lake.commit(settings, "events", tmp_path / "nothing" / "events", [D1], base(settings), take(settings, "p", "a"))
     assert committed_ids(settings) == []
 
 
@@ -87,13 +56,12 @@ def test_an_old_version_stays_readable(settings: Settings, tmp_path: Path) -> No
         settings, "events", stage(tmp_path / "s1" / "events", D1, [event("a", D1)]), [D1], {}, take(settings, "p", "a")
     )
     old = lake.version(settings)
-    base = {str(k): v for k, v in lake.digests(settings, "events").items()}
     lake.commit(
         settings,
         "events",
         stage(tmp_path / "s2" / "events", D1, [event("b", D1)]),
         [D1],
-        base,
+        base(settings),
         take(settings, "p", "a"),
     )
     found = lake.table(settings, "events")

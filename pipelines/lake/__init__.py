@@ -1,0 +1,51 @@
+"""The lake: Delta tables on delta-rs. One commit replaces the partitions a batch touches; nothing else is moved.
+
+`events` is partitioned by event_date; products, users, campaigns, coupons and quarantine by landing_date.
+A version number identifies training data until `vacuum`. The tables lie in a folder of the home, or where `lake_url`
+says (docs/decisions/0007-lake-on-s3.md).
+"""
+
+from pipelines.lake.commits import Change, apply, commit, plan
+from pipelines.lake.reads import (
+    copy_partitions,
+    dates_of_landing,
+    interactions,
+    known_users,
+    landed_days,
+    products,
+    recount,
+    users,
+)
+from pipelines.lake.tables import (
+    active_files,
+    dataset,
+    digests,
+    partition_column,
+    schema_of,
+    table,
+    vacuum,
+    version,
+)
+
+__all__ = [
+    "Change",
+    "active_files",
+    "apply",
+    "commit",
+    "copy_partitions",
+    "dataset",
+    "dates_of_landing",
+    "digests",
+    "interactions",
+    "known_users",
+    "landed_days",
+    "partition_column",
+    "plan",
+    "products",
+    "recount",
+    "schema_of",
+    "table",
+    "users",
+    "vacuum",
+    "version",
+]

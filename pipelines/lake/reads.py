@@ -1,0 +1,144 @@
+"""What the steps ask of committed rows: preprocess, the books, learning and scoring."""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from pipelines.contracts import EARLY_DAYS, ENTITIES, EVENT_DATE, EVENTS, LANDING_DATE
+from pipelines.lake.tables import active_files, dataset, partition_column, schema_of
+from pipelines.settings import Batch, Settings
+
+# ---- what preprocess asks ------------------------------------------------------------------------------------
+
+
+def dates_of_landing(settings: Settings, entity: str, batch: Batch) -> set[date]:
+    """Partitions that hold rows delivered in `batch`: a rerun must replace them even if it brings no row for them."""
+    if partition_column(entity) == LANDING_DATE:
+        return {d for d in active_files(settings, entity) if d in batch}
+    window = _window(settings, batch)
+    days = [d for d in active_files(settings, entity) if d in window]
+    rows = dataset(settings, entity, days)
+    delivered = (ds.field(LANDING_DATE) >= batch.first) & (ds.field(LANDING_DATE) <= batch.last)
+    return set(rows.to_table(columns=[EVENT_DATE], filter=delivered)[EVENT_DATE].unique().to_pylist())
+
+
+def _window(settings: Settings, batch: Batch) -> Batch:
+    return Batch(batch.first - timedelta(settings.late_days), batch.last + timedelta(EARLY_DAYS))
+
+
+def copy_partitions(settings: Settings, entity: str, dates: Iterable[date], out: Path, without: Batch) -> int:
+    """Stream committed rows of these partitions, except those delivered in `without`, to plain Parquet in `out`.
+
+    Every lake column is in the files, the partition column too. Returns the number of rows; writes no empty file.
+    """
+    other = (ds.field(LANDING_DATE) < without.first) | (ds.field(LANDING_DATE) > without.last)
+    scanner = dataset(settings, entity, dates).scanner(filter=other, batch_size=131_072)
+    rows, writer = 0, None
+    try:
+        for chunk in scanner.to_batches():
+            if chunk.num_rows == 0:
+                continue
+            if writer is None:
+                out.mkdir(parents=True, exist_ok=True)
+                writer = pq.ParquetWriter(out / "existing.parquet", schema_of(entity))
+            writer.write_batch(chunk.cast(schema_of(entity)))
+            rows += chunk.num_rows
+    finally:
+        if writer is not None:
+            writer.close()
+    return rows
+
+
+def recount(settings: Settings, dates: list[date]) -> list[dict[str, Any]]:
+    """Originals and duplicates per delivered file, counted from committed rows.
+
+    Covers every file with a row in the partitions `dates`, over all partitions that file can reach, so the numbers
+    are totals of the file, not of the partitions.
+    """
+    if not dates:
+        return []
+    reach = timedelta(max(settings.late_days, EARLY_DAYS))
+    days = [d for d in active_files(settings, EVENTS.name) if min(dates) - reach <= d <= max(dates) + reach]
+    events = dataset(settings, EVENTS.name, days)
+    with duckdb.connect(config={"memory_limit": settings.memory_limit}) as connection:
+        connection.register("events", events)
+        rows = connection.execute(
+            "select landing_date, file, count(*) filter (not is_duplicate), count(*) filter (is_duplicate)"
+            " from events where (landing_date, file) in"
+            "   (select (landing_date, file) from events where list_contains(?, event_date))"
+            " group by all order by all",
+            [dates],
+        ).fetchall()
+    return [
+        {LANDING_DATE: r[0], "entity": EVENTS.name, "file": r[1], "rows_published": r[2], "rows_deduplicated": r[3]}
+        for r in rows
+    ]
+
+
+# ---- what learning and scoring ask ---------------------------------------------------------------------------
+
+
+def interactions(settings: Settings, as_of: date, days: int | None = None) -> pa.Table:
+    """User–item events known at the end of `as_of`: nothing that happened or was delivered later (law 4).
+
+    Columns: user_id, item_id, occurred_at, event_date, event_type, quantity. Originals only, unordered.
+    """
+    first = date.min if days is None else as_of - timedelta(days - 1)
+    partitions = [d for d in active_files(settings, EVENTS.name) if first <= d <= as_of]
+    known = (
+        (ds.field(LANDING_DATE) <= as_of)
+        & ~ds.field("is_duplicate")
+        & ds.field("user_id").is_valid()
+        & ds.field("item_id").is_valid()
+        & ds.field("event_type").isin(["view", "add_to_cart", "purchase"])
+    )
+    columns = ["user_id", "item_id", "occurred_at", EVENT_DATE, "event_type", "quantity"]
+    return dataset(settings, EVENTS.name, partitions).to_table(columns=columns, filter=known)
+
+
+def known_users(settings: Settings, as_of: date) -> list[str]:
+    """Every user with an event, or a row in the users feed, up to `as_of`, in order."""
+    with duckdb.connect(config={"memory_limit": settings.memory_limit}) as connection:
+        for name in ("events", "users"):
+            days = [d for d in active_files(settings, name) if d <= as_of]
+            connection.register(name, dataset(settings, name, days))
+        rows = connection.execute(
+            "select user_id from events where landing_date <= $1 and user_id is not null"
+            " union select user_id from users where user_id is not null order by 1",
+            [as_of],
+        ).fetchall()
+    return [row[0] for row in rows]
+
+
+def products(settings: Settings, as_of: date) -> pa.Table:
+    """Each item's newest row delivered up to `as_of`."""
+    return _newest(settings, "products", as_of)
+
+
+def users(settings: Settings, as_of: date) -> pa.Table:
+    """Each user's newest row delivered up to `as_of`."""
+    return _newest(settings, "users", as_of)
+
+
+def _newest(settings: Settings, name: str, as_of: date) -> pa.Table:
+    entity = ENTITIES[name]
+    key = entity.key[0]
+    days = [d for d in active_files(settings, name) if d <= as_of]
+    with duckdb.connect(config={"memory_limit": settings.memory_limit}) as connection:
+        connection.register("delivered", dataset(settings, name, days))
+        return connection.execute(
+            f"select {', '.join(entity.names)} from delivered where not is_duplicate"
+            f" qualify row_number() over (partition by {key} order by landing_date desc, file desc, line desc) = 1"
+            f" order by {key}"
+        ).to_arrow_table()
+
+
+def landed_days(settings: Settings) -> list[date]:
+    """Event dates with committed rows, in order."""
+    return sorted(active_files(settings, EVENTS.name))

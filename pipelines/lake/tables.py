@@ -1,0 +1,105 @@
+"""What is committed: tables, their files by partition, digests, rows as an Arrow dataset."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from deltalake import DeltaTable
+
+from pipelines.contracts import ENTITIES, EVENTS, LANDING_DATE, QUARANTINE, QUARANTINE_SCHEMA
+from pipelines.lake.store import location, reached
+from pipelines.settings import Settings
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A Parquet file of a table: the date of its partition, its bytes and rows."""
+
+    day: date
+    size: int
+    rows: int
+
+
+def partition_column(name: str) -> str:
+    return LANDING_DATE if name == QUARANTINE else ENTITIES[name].partition
+
+
+def schema_of(name: str) -> pa.Schema:
+    return QUARANTINE_SCHEMA if name == QUARANTINE else ENTITIES[name].lake_schema()
+
+
+def table(settings: Settings, name: str) -> DeltaTable | None:
+    """The committed table, or None before its first commit."""
+    place = location(settings, name)
+    with reached(settings):
+        return DeltaTable(place) if DeltaTable.is_deltatable(place) else None
+
+
+def version(settings: Settings) -> int:
+    """Version of the events table: -1 before the first commit."""
+    return version_of(table(settings, EVENTS.name))
+
+
+def version_of(found: DeltaTable | None) -> int:
+    return -1 if found is None else found.version()
+
+
+def files_of(found: DeltaTable | None, name: str) -> dict[str, DataFile]:
+    """The files of one version of a table, by path. What is asked here was read when the table was opened."""
+    if found is None:
+        return {}
+    day = f"partition.{partition_column(name)}"
+    return {
+        unquote(action["path"]): DataFile(action[day], action["size_bytes"], action["num_records"])
+        for action in pa.table(found.get_add_actions(flatten=True)).to_pylist()
+    }
+
+
+def active_files(settings: Settings, name: str) -> dict[date, dict[str, int]]:
+    """Committed files by partition date: {date: {path relative to the table: rows}}."""
+    files: dict[date, dict[str, int]] = {}
+    for path, file in files_of(table(settings, name), name).items():
+        files.setdefault(file.day, {})[path] = file.rows
+    return files
+
+
+def digests(settings: Settings, name: str, dates: Iterable[date] | None = None) -> dict[date, str]:
+    """A digest of the committed file names of each partition; it changes with every replacement."""
+    files = active_files(settings, name)
+    wanted = files if dates is None else [d for d in dates if d in files]
+    return {d: digest(files[d]) for d in wanted}
+
+
+def digest(paths: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(paths)).encode()).hexdigest()[:16]
+
+
+def dataset(settings: Settings, name: str, dates: Iterable[date] | None = None) -> ds.Dataset:
+    """Committed rows as an Arrow dataset, pruned to the given partitions; empty where nothing is committed."""
+    found = table(settings, name)
+    empty = ds.dataset(pa.Table.from_pylist([], schema=schema_of(name)))
+    if found is None:
+        return empty
+    filters = None
+    if dates is not None:
+        wanted = sorted(set(dates) & set(active_files(settings, name)))
+        if not wanted:
+            return empty
+        filters = [(partition_column(name), "in", [str(d) for d in wanted])]
+    return found.to_pyarrow_dataset(file_pruning_predicate=filters, schema=schema_of(name))
+
+
+def vacuum(settings: Settings, dry_run: bool = True) -> dict[str, int]:
+    """Delete files that no version of the last `vacuum_days` days needs. Returns the number of files per table."""
+    removed = {}
+    for name in (*ENTITIES, QUARANTINE):
+        found = table(settings, name)
+        if found is not None:
+            hours = settings.vacuum_days * 24
+            with reached(settings):
+                removed[name] = len(found.vacuum(hours, dry_run=dry_run, enforce_retention_duration=False))
+    return removed

@@ -1,0 +1,76 @@
+"""One day of a shop staged by an engine, in a process of its own, and read back as plain rows."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow.dataset as ds
+from hostile import LINES, PRODUCTS, event
+
+from pipelines.settings import Settings
+
+DAY = date(2020, 1, 2)
+ROOT = Path(__file__).parents[3]
+# In a process of its own: a process holds one local Spark, and this one may already have a Sail session.
+RUN = """
+import sys
+from datetime import date
+from pathlib import Path
+from pipelines import fence
+from pipelines.preprocess import stages
+from pipelines.preprocess.job import preprocess
+from pipelines.settings import Settings, night
+stages.ROWS_PER_FILE = int(sys.argv[3])  # so that the events are written in slices, as a large day's are
+settings, batch = Settings(home=Path(sys.argv[1]), engine=sys.argv[2]), night(date(2020, 1, 2))
+preprocess(settings, batch, fence.take(settings, "preprocess", batch.key))
+"""
+
+
+def land(settings: Settings, entity: str, lines: list[str]) -> None:
+    path = settings.landing / "shop" / entity / f"date={DAY}" / "a.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text("\n".join(line.replace("\n", " ") for line in lines) + "\n", encoding="utf-8", newline="")
+
+
+def land_day(settings: Settings) -> None:
+    """Rows made to tell engines apart, visits with pauses, and every second odd row once more."""
+    times = [f"2020-01-02T{n % 24:02d}:{n % 7 * 9:02d}:00Z" for n in range(200)]
+    visits = [event(event_id=f"v{n % 150}", user_id=f"u{n % 5}", occurred_at=t) for n, t in enumerate(times)]
+    land(settings, "events", [*LINES, *visits, *LINES[::2]])
+    land(settings, "products", list(PRODUCTS))
+
+
+def start(settings: Settings, rows_per_file: int = 150, **environment: str) -> subprocess.Popen[str]:
+    """Preprocess the day in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, str(settings.home), settings.engine, str(rows_per_file)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str], settings: Settings) -> dict[str, Any]:
+    """What it staged, once it has ended well."""
+    _, said = process.communicate(timeout=1500)
+    assert process.returncode == 0, said[-2000:]
+    return read_staged(settings)
+
+
+def read_staged(settings: Settings) -> dict[str, Any]:
+    folder = settings.staging / str(DAY)
+    folder /= json.loads((folder / "current.json").read_text())["attempt"]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    rows = {}
+    for name in ("events", "products", "quarantine"):
+        if not (folder / name).exists():
+            rows[name] = []
+            continue
+        found = ds.dataset(folder / name, partitioning="hive").to_table().to_pylist()
+        rows[name] = sorted(json.dumps(row, default=str, sort_keys=True) for row in found)
+    return {**rows, "counts": manifest["entities"], "refused": manifest["quarantine"]}
