@@ -12,7 +12,6 @@ from pathlib import Path
 
 from pipelines.files import write_atomic
 
-
 SECRETS = "NIGHTMARKET_SECRETS"
 
 
