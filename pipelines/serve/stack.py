@@ -3,7 +3,6 @@
 import json
 import secrets
 import socket
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -15,17 +14,12 @@ from pipelines.errors import NightmarketError
 from pipelines.files import write_atomic
 from pipelines.serve import airflow, mlflow, processes
 from pipelines.serve.client import Airflow
-from pipelines.settings import REPOSITORY, Settings
+from pipelines.serve.server import AIRFLOW, MLFLOW, POOLS, migrate, server
+from pipelines.settings import Settings
 
 Report = Callable[[str], None]
 START_SECONDS = 300.0
-MLFLOW = "mlflow"
 SERVERS = (*airflow.SERVERS, MLFLOW)
-POOLS = {
-    "warehouse_write": "one writer at a time in the warehouse",
-    "gpu": "one training at a time",
-    "turn": "one run at a time asks whether it is its turn",
-}
 
 
 def up(settings: Settings, report: Report) -> dict[str, Any]:
@@ -42,7 +36,7 @@ def up(settings: Settings, report: Report) -> dict[str, Any]:
         if len(missing) == len(SERVERS):
             _require_free(settings)
         report("airflow: preparing its database")
-        _prepare(settings)
+        migrate(settings)
         _start(settings, mark, missing)
     _wait(settings, report)
     Airflow.log_in(settings).ensure_pools(POOLS)
@@ -74,13 +68,8 @@ def _start(settings: Settings, mark: str, names: list[str]) -> None:
     running = _running(settings)
     for name in names:
         log = settings.home / "logs" / f"{name}.log"
-        if name == MLFLOW:
-            command, environment, folder = mlflow.command(settings), mlflow.environment(settings), mlflow.home(settings)
-        else:
-            words = airflow.SERVERS[name]
-            command, environment = [str(airflow.PROGRAM), *words], airflow.environment(settings)
-            folder = airflow.home(settings)
-        running[name] = processes.start(command, environment, mark, log, folder)
+        found = server(settings, name if name == MLFLOW else AIRFLOW + name)
+        running[name] = processes.start(found.command, found.environment, mark, log, found.folder)
     write_atomic(settings.run / "servers.json", json.dumps(running).encode())
 
 
@@ -124,19 +113,6 @@ def _require_free(settings: Settings) -> None:
                     f"port {port} on 127.0.0.1 is taken ({error.strerror}): stop what holds it, or choose another one"
                     f" by NIGHTMARKET_{name.upper()} or `{name}:` in {settings.home / 'settings.yaml'}"
                 ) from error
-
-
-def _prepare(settings: Settings) -> None:
-    """Folders that only the owner may enter, and Airflow's tables."""
-    for folder in (airflow.home(settings), mlflow.home(settings)):
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
-    command = [str(airflow.PROGRAM), "db", "migrate"]
-    environment = airflow.environment(settings)
-    done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no message"]
-        raise NightmarketError(f"airflow db migrate failed: {last[0][:300]}")
 
 
 def _wait(settings: Settings, report: Report) -> None:

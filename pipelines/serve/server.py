@@ -1,0 +1,101 @@
+"""`nightmarket serve NAME`: one server in the foreground, for a container or a service manager.
+
+Its command and its environment are those of `nightmarket up`, so nothing about it is said a second time elsewhere.
+"""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from pipelines.errors import NightmarketError, Unavailable, UsageError
+from pipelines.files import write_atomic
+from pipelines.serve import airflow, mlflow
+from pipelines.settings import REPOSITORY, Settings
+
+MLFLOW = "mlflow"
+AIRFLOW = "airflow-"
+NAMES = (*(f"{AIRFLOW}{name}" for name in airflow.SERVERS), MLFLOW)
+POOLS = {
+    "warehouse_write": "one writer at a time in the warehouse",
+    "gpu": "one training at a time",
+    "turn": "one run at a time asks whether it is its turn",
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    """How one server is started, and the folder it runs in."""
+
+    command: list[str]
+    environment: dict[str, str]
+    folder: Path
+
+
+def server(settings: Settings, name: str) -> Server:
+    """The server of this name; raises UsageError for one there is not."""
+    if name not in NAMES:
+        raise UsageError(f"unknown server {name!r}; known: {', '.join(NAMES)}")
+    if name == MLFLOW:
+        return Server(mlflow.command(settings), mlflow.environment(settings), _private(mlflow.home(settings)))
+    folder = _private(airflow.home(settings))
+    airflow.admin_password(settings)  # the file that the API server reads
+    words = airflow.SERVERS[name.removeprefix(AIRFLOW)]
+    return Server([str(airflow.PROGRAM), *words], airflow.environment(settings), folder)
+
+
+def serve(settings: Settings, name: str) -> NoReturn:
+    """Become that server: its signals and its exit are ours."""
+    found = server(settings, name)
+    os.chdir(found.folder)
+    try:
+        os.execve(found.command[0], found.command, found.environment)  # noqa: S606 - a list of words of our own
+    except OSError as error:
+        raise NightmarketError(
+            f"cannot start {name}: no {found.command[0]} ({error.strerror}); run `make setup`"
+        ) from error
+
+
+def migrate(settings: Settings) -> None:
+    """Airflow's tables as its version wants them; Unavailable where its database does not answer."""
+    _private(airflow.home(settings))
+    _private(mlflow.home(settings))
+    _airflow(settings, "db", "migrate")
+
+
+def prepare_airflow(settings: Settings) -> dict[str, list[str]]:
+    """What Airflow's servers need before the first of them starts: tables and pools. A pool that is there is left."""
+    migrate(settings)
+    known = {pool["pool"] for pool in json.loads(_airflow(settings, "pools", "list", "--output", "json"))}
+    missing = {name: text for name, text in POOLS.items() if name not in known}
+    if missing:
+        file = settings.run / "pools.json"
+        pools = {n: {"slots": 1, "description": text, "include_deferred": False} for n, text in missing.items()}
+        write_atomic(file, json.dumps(pools).encode())
+        _airflow(settings, "pools", "import", str(file))
+    return {"pools_made": sorted(missing)}
+
+
+def _private(folder: Path) -> Path:
+    """The folder, made if need be, which only its owner may enter."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
+
+
+def _airflow(settings: Settings, *words: str) -> str:
+    """What `airflow WORDS` prints."""
+    command, environment = [str(airflow.PROGRAM), *words], airflow.environment(settings)
+    done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = f"airflow {' '.join(words[:2])} failed: {_cause(done.stderr or done.stdout)}"
+        raise Unavailable(reason) if "OperationalError" in done.stderr else NightmarketError(reason)
+    return done.stdout
+
+
+def _cause(said: str) -> str:
+    """The line of a traceback that tells of the error; SQLAlchemy's last one is only a link."""
+    lines = [line.strip() for line in said.splitlines() if line.strip() and "Background on this error" not in line]
+    return (lines or ["no message"])[-1][:300]
