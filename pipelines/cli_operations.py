@@ -80,9 +80,24 @@ def serve(name: Annotated[str, typer.Argument(help="airflow-api-server, mlflow, 
     run(load_settings(), name)
 
 
+def healthy(name: Annotated[str, typer.Argument(help="A server as `serve` names it.")]) -> None:
+    """Ask a server whether it is well, without a password; exit 1 and its reason where it is not."""
+    from pipelines.serve.health import require_healthy
+
+    require_healthy(load_settings(), name)
+    done({"healthy": name})
+
+
 def prepare_airflow() -> None:
     """Make Airflow's tables and pools, once before its servers start; again changes nothing."""
     from pipelines.serve.server import prepare_airflow as run
+
+    done(run(load_settings()))
+
+
+def prepare_store() -> None:
+    """Make the buckets of the served stack and see that the object store supports conditional puts."""
+    from pipelines.serve.store import prepare_store as run
 
     done(run(load_settings()))
 
@@ -116,4 +131,18 @@ def doctor() -> None:
     done({"checks": {c.name: c.message for c in checks}})
 
 
-OPERATIONS = (vacuum, retention, status, query, fingerprint, up, down, serve, prepare_airflow, init, demo, doctor)
+OPERATIONS = (
+    vacuum,
+    retention,
+    status,
+    query,
+    fingerprint,
+    up,
+    down,
+    serve,
+    prepare_airflow,
+    prepare_store,
+    init,
+    demo,
+    doctor,
+)

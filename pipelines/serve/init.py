@@ -24,7 +24,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "s3_access_key": lambda: secrets.token_hex(10).upper(),
     "s3_secret_key": new_password,
     "spark_connect_token": new_key,
-    "spark_secret": new_key,
+    "spark_cluster_secret": new_key,
     "airflow_admin_password": new_password,
     "airflow_jwt": new_key,
     "airflow_fernet": new_fernet_key,

@@ -40,9 +40,9 @@ def server(settings: Settings, name: str) -> Server:
         raise UsageError(f"unknown server {name!r}; known: {', '.join(NAMES)}")
     if name == MLFLOW:
         return Server(mlflow.command(settings), mlflow.environment(settings), _private(mlflow.home(settings)))
-    folder = _private(airflow.home(settings))
-    airflow.admin_password(settings)  # the file that the API server reads
-    words = airflow.SERVERS[name.removeprefix(AIRFLOW)]
+    folder, words = _private(airflow.home(settings)), airflow.SERVERS[name.removeprefix(AIRFLOW)]
+    if words == airflow.SERVERS["api-server"]:
+        airflow.admin_password(settings)  # makes the file that it reads; the others are not given this secret
     return Server([str(airflow.PROGRAM), *words], airflow.environment(settings), folder)
 
 

@@ -4,8 +4,6 @@ import json
 import secrets
 import socket
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from pipelines.errors import NightmarketError
 from pipelines.files import write_atomic
 from pipelines.serve import airflow, mlflow, processes
 from pipelines.serve.client import Airflow
+from pipelines.serve.health import airflow_problem, mlflow_problem
 from pipelines.serve.server import AIRFLOW, MLFLOW, POOLS, migrate, server
 from pipelines.settings import Settings
 
@@ -140,30 +139,11 @@ def _wait(settings: Settings, report: Report) -> None:
 def _last_words(log: Path) -> str:
     """The newest line of a log that tells of an error, else its last line."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    lines = [line for line in lines if "Background on this error" not in line]  # SQLAlchemy's last one is a link
     told = [line for line in lines if "error" in line.lower()] or lines or ["it said nothing"]
     return told[-1][:300]
 
 
 def _unhealthy(settings: Settings) -> dict[str, str]:
     """What is wrong with each server; '' where nothing is."""
-    return {
-        "airflow": _airflow_problem(f"{airflow.url(settings)}/api/v2/monitor/health"),
-        "mlflow": _answers(f"{mlflow.url(settings)}/health")[1],
-    }
-
-
-def _airflow_problem(address: str) -> str:
-    body, problem = _answers(address)
-    if problem:
-        return problem
-    components = json.loads(body)
-    bad = [n for n in ("scheduler", "dag_processor", "triggerer") if components.get(n, {}).get("status") != "healthy"]
-    return f"{', '.join(bad)} not healthy yet" if bad else ""
-
-
-def _answers(address: str) -> tuple[str, str]:
-    try:
-        with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - http on our own loopback address
-            return answer.read().decode(), ""
-    except (urllib.error.URLError, OSError) as error:
-        return "", str(getattr(error, "reason", error))
+    return {"airflow": airflow_problem(airflow.url(settings)), "mlflow": mlflow_problem(settings)}

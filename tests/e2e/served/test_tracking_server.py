@@ -10,6 +10,7 @@ import mlflow
 import pytest
 
 from models.registry import champion_as_of, latest_training
+from pipelines.serve.mlflow import admin_password
 from pipelines.settings import Settings
 from tests.e2e.conftest import command, last_json
 from tests.e2e.test_kill_learning import SHOP, learned
@@ -43,7 +44,7 @@ def told(server: Process, **more: str) -> dict[str, str]:
 
 def client(server: Process, monkeypatch: pytest.MonkeyPatch) -> mlflow.MlflowClient:
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
-    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "a password of this test")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", admin_password(server.settings))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.settings.mlflow_url)
     return mlflow.MlflowClient(server.settings.mlflow_url)
 
