@@ -131,18 +131,5 @@ def doctor() -> None:
     done({"checks": {c.name: c.message for c in checks}})
 
 
-OPERATIONS = (
-    vacuum,
-    retention,
-    status,
-    query,
-    fingerprint,
-    up,
-    down,
-    serve,
-    prepare_airflow,
-    prepare_store,
-    init,
-    demo,
-    doctor,
-)
+SERVERS = (up, down, serve, healthy, prepare_airflow, prepare_store, init)
+OPERATIONS = (vacuum, retention, status, query, fingerprint, *SERVERS, demo, doctor)

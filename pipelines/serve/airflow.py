@@ -60,6 +60,7 @@ def environment(settings: Settings, base: Mapping[str, str] = os.environ) -> dic
         "API__BASE_URL": url(settings),
         "API__WORKERS": "1",
         "API__EXPOSE_CONFIG": "False",
+        "API__ENABLE_SWAGGER_UI": "False",  # no link to pages that `nightmarket_airflow.closed` closes
         "API__SECRET_KEY": secret("airflow_session", keys / "session"),
         "API_AUTH__JWT_SECRET": secret("airflow_jwt", keys / "jwt", new_key),
         "LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),

@@ -1,14 +1,16 @@
 """Whether a server answers, asked without any password."""
 
 import json
+import socket
 import urllib.error
 import urllib.request
 
 from pipelines.errors import Unavailable, UsageError
 from pipelines.serve import airflow, mlflow
-from pipelines.serve.server import AIRFLOW, MLFLOW, NAMES
+from pipelines.serve.server import AIRFLOW, MLFLOW, NAMES, SPARK, SPARK_CONNECT, host_of
 from pipelines.settings import Settings
 
+MASTER_PORT, CONNECT_PORT = 7077, 15002
 COMPONENTS = ("scheduler", "dag_processor", "triggerer")
 """What Airflow's API server knows the health of beside its own."""
 
@@ -20,12 +22,24 @@ def require_healthy(settings: Settings, name: str) -> None:
     component = name.removeprefix(AIRFLOW).replace("-", "_")
     if name == MLFLOW:
         problem = mlflow_problem(settings)
+    elif name == SPARK_CONNECT:
+        problem = _listens(host_of(settings), CONNECT_PORT)
+    elif name in SPARK:
+        problem = _listens(settings.spark_master, MASTER_PORT)  # a worker has no port known beforehand
     elif component in COMPONENTS:
         problem = airflow_problem(settings.airflow_url or airflow.url(settings), (component,))
     else:
         problem = airflow_problem(airflow.url(settings), ())
     if problem:
         raise Unavailable(f"{name}: {problem}")
+
+
+def _listens(host: str, port: int) -> str:
+    try:
+        with socket.create_connection((host, port), timeout=10):
+            return ""
+    except OSError as error:
+        return f"nobody listens at {host}:{port} ({error.strerror or error})"
 
 
 def mlflow_problem(settings: Settings) -> str:

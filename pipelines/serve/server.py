@@ -5,6 +5,7 @@ Its command and its environment are those of `nightmarket up`, so nothing about 
 
 import json
 import os
+import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import NoReturn
 from pipelines.errors import NightmarketError, Unavailable, UsageError
 from pipelines.files import write_atomic
 from pipelines.serve import airflow, mlflow
+from pipelines.serve.secret import given, new_key, secret
 from pipelines.settings import REPOSITORY, Settings
 
 MLFLOW = "mlflow"
 AIRFLOW = "airflow-"
-NAMES = (*(f"{AIRFLOW}{name}" for name in airflow.SERVERS), MLFLOW)
+SPARK_MASTER, SPARK_WORKER, SPARK_CONNECT = SPARK = ("spark-master", "spark-worker", "spark-connect")
+NAMES = (*(f"{AIRFLOW}{name}" for name in airflow.SERVERS), MLFLOW, *SPARK)
 POOLS = {
     "warehouse_write": "one writer at a time in the warehouse",
     "gpu": "one training at a time",
@@ -40,10 +43,33 @@ def server(settings: Settings, name: str) -> Server:
         raise UsageError(f"unknown server {name!r}; known: {', '.join(NAMES)}")
     if name == MLFLOW:
         return Server(mlflow.command(settings), mlflow.environment(settings), _private(mlflow.home(settings)))
+    if name in SPARK:
+        return _spark(settings, name)
     folder, words = _private(airflow.home(settings)), airflow.SERVERS[name.removeprefix(AIRFLOW)]
     if words == airflow.SERVERS["api-server"]:
         airflow.admin_password(settings)  # makes the file that it reads; the others are not given this secret
     return Server([str(airflow.PROGRAM), *words], airflow.environment(settings), folder)
+
+
+def host_of(settings: Settings) -> str:
+    """The name other machines reach this one by; Spark's processes bind it and tell it to each other."""
+    return settings.listen if settings.listen == "127.0.0.1" else socket.gethostname()
+
+
+def _spark(settings: Settings, name: str) -> Server:
+    import pipelines.serve.spark as spark
+
+    host = host_of(settings)
+    node = spark.Node(  # in a folder of its own: the nodes of a cluster see one home
+        folder=_private(settings.home / "spark" / f"{name}-{host}"), host=host, master_host=settings.spark_master,
+        cores=settings.spark_cores, memory_mib=settings.spark_memory_mib,
+    )  # fmt: skip
+    spark.write_properties(node, secret(spark.CLUSTER_SECRET, settings.home / "spark" / "cluster-secret", new_key))
+    commands = {
+        SPARK_MASTER: spark.master_command, SPARK_WORKER: spark.worker_command, SPARK_CONNECT: spark.connect_command,
+    }  # fmt: skip
+    token = given("spark_connect_token") if name == SPARK_CONNECT else None
+    return Server(commands[name](node), spark.environment(node, token), node.folder)
 
 
 def serve(settings: Settings, name: str) -> NoReturn:
