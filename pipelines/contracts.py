@@ -358,13 +358,36 @@ OPS_NIGHTS = Table(  # one row per night that was built; the newest is what BI s
     ),
     volatile=("published_at",),
 )
+OPS_BUILT_SQL = Table(  # by which SQL the tables that dbt only adds to were made; see features.build
+    "ops.built_sql",
+    ("half",),
+    (("half", "text"), ("digest", "text")),
+)
 OPS_TABLES = (
     OPS_RUNS, OPS_LANDING_FILES, OPS_QUARANTINE, OPS_OVERRIDES, OPS_AUDIT_RESULTS, OPS_MODEL_METRICS,
-    OPS_GATE, OPS_LOADED_DAYS, OPS_PENDING_DAYS, OPS_NIGHTS,
+    OPS_GATE, OPS_LOADED_DAYS, OPS_PENDING_DAYS, OPS_NIGHTS, OPS_BUILT_SQL,
 )  # fmt: skip
 
 TABLES: dict[str, Table] = {t.name: t for t in (*RAW_TABLES.values(), *SCORE_TABLES, *OPS_TABLES)}
 SCHEMAS = ("raw", "staging", "features", "scores", "marts", "ops")
+
+# On PostgreSQL only (law 2): every publication is an edition, and one row says which of them BI sees.
+OPS_EDITIONS = Table(
+    "ops.editions",
+    ("edition",),
+    (
+        ("edition", "bigint"),
+        ("night", "date"),
+        ("published_at", "timestamp with time zone"),
+        ("superseded_at", "timestamp with time zone"),  # null while BI sees it
+    ),
+)
+OPS_CURRENT_NIGHT = Table(
+    "ops.current_night",
+    ("pointer",),
+    (("pointer", "integer"), ("edition", "bigint"), ("night", "date")),  # pointer is 1: there is just one row
+)
+SERVED_TABLES: dict[str, Table] = {t.name: t for t in (OPS_EDITIONS, OPS_CURRENT_NIGHT)}
 
 # What a table hash leaves out: run ids, times we wrote ourselves, durations, and paths or names made from them.
 # dbt's tables carry columns of these names through to the marts.

@@ -55,7 +55,7 @@ def demo(settings: Settings, report: Report) -> dict[str, Any]:
     console.print(_floors(settings))
     users, rows, short = _lists(settings)
     console.print(f"{rows:,} recommendations for {users:,} users; {short} lists are shorter than {settings.top_k}.")
-    console.print(f"BI reads {settings.bi} (night {bi.current_night(settings)})")
+    console.print(f"BI reads {bi.place(settings)} (night {bi.current_night(settings)})")
     console.print('Ask it: .venv/bin/nightmarket query "select * from marts.recommendations limit 5"')
     stack.say_where(settings, console.print)
     console.print("They run until `make down`.")

@@ -5,6 +5,10 @@ class NightmarketError(Exception):
     """A step failed for a reason we can name. One line; the command prints it and exits 1."""
 
 
+class NoSuchTable(NightmarketError):
+    """A query names a table that nobody has made yet."""
+
+
 class AuditFailed(NightmarketError):
     """A critical expectation failed: nothing of this night is published. Retrying does not help."""
 

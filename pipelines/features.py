@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import built
-from pipelines.contracts import EVENT_DATE, OPS_PENDING_DAYS
-from pipelines.errors import AuditFailed, NightmarketError
+from pipelines.contracts import EVENT_DATE, OPS_BUILT_SQL, OPS_PENDING_DAYS
+from pipelines.errors import AuditFailed, NightmarketError, Unavailable
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
-from pipelines.files import write_atomic
 from pipelines.settings import REPOSITORY, Settings
-from pipelines.warehouse import open_warehouse, transaction
+from pipelines.warehouse import build_alone, open_warehouse, transaction, upsert
 
 PROJECT = REPOSITORY / "dbt_project"
 _TAGS: dict[built.Half, str] = {"features": "tag:features", "marts": "tag:publish"}
@@ -58,15 +57,13 @@ def build(
     with guard(settings, attempt):  # an attempt that slept here while its successor went on must not build after it
         seen = built.inputs(settings, select)
     started = time.monotonic()
-    sql, kept = _fingerprint(select), settings.warehouse.parent / f"{select}.sql.sha256"
-    made_anew = not kept.exists() or kept.read_text() != sql
-    counts = _run_dbt(settings, as_of, select, made_anew, events)
+    sql = _fingerprint(select)
+    made_anew = _made_by(settings, select) != sql
+    with build_alone(settings):
+        counts = _run_dbt(settings, as_of, select, made_anew, events)
     fault_point("features.built")
     with guard(settings, attempt):
-        if made_anew:
-            write_atomic(kept, sql.encode())
-        if select == "features":
-            _forget(settings, pending)
+        _remember(settings, select, sql, pending if select == "features" else [])
         built.keep(settings, select, as_of, seen)
     seconds = round(time.monotonic() - started, 2)
     more = {"seconds": seconds, "pending_days": len(pending), "made_anew": made_anew}
@@ -74,7 +71,7 @@ def build(
 
 
 def _fingerprint(select: built.Half) -> str:
-    """Of the SQL that the kept tables of one half are made by. Beside the warehouse lies that of its last build."""
+    """Of the SQL that the kept tables of one half are made by; the warehouse holds that of its last build."""
     digest = hashlib.sha256()
     for folder in _KEPT_FROM[select]:
         for path in sorted((PROJECT / folder).glob("*.sql")):
@@ -89,10 +86,20 @@ def _pending_days(settings: Settings) -> list[tuple[date, str]]:
     return [(row[0], row[1]) for row in rows]
 
 
-def _forget(settings: Settings, built: list[tuple[date, str]]) -> None:
-    """Only what was built: a day that was loaded again meanwhile has another digest and stays pending."""
+def _made_by(settings: Settings, select: built.Half) -> str:
+    with contextlib.closing(open_warehouse(settings)) as connection:
+        row = connection.execute(f"select digest from {OPS_BUILT_SQL.name} where half = ?", [select]).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _remember(settings: Settings, select: built.Half, sql: str, days: list[tuple[date, str]]) -> None:
+    """What the half was built by, and that these days no longer wait.
+
+    Only those: a day that was loaded again meanwhile has another digest and stays pending.
+    """
     with contextlib.closing(open_warehouse(settings)) as connection, transaction(connection):
-        for day, digest in built:
+        upsert(connection, OPS_BUILT_SQL, [{"half": select, "digest": sql}])
+        for day, digest in days:
             connection.execute(
                 f'delete from {OPS_PENDING_DAYS.name} where "{EVENT_DATE}" = ? and files_digest is not distinct from ?',
                 [day, digest],
@@ -106,19 +113,33 @@ def _run_dbt(settings: Settings, as_of: date, select: built.Half, make_anew: boo
     said = ("--log-format", "json") if events else ("--quiet",)
     command = [
         str(Path(sys.executable).with_name("dbt")), *said, "--no-use-colors",
-        "build", "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target", "embedded",
+        "build", "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target", target_name(settings),
         "--target-path", str(target), "--log-path", str(logs),
         # `buildable` leaves out tests that also look at models of the other half
         "--select", _TAGS[select], "--indirect-selection", "buildable", "--exclude-resource-type", "unit_test",
     ]  # fmt: skip
     if make_anew:  # else dbt would refuse the new columns, or leave old days as the old SQL made them
         command.append("--full-refresh")
+    server = _server(settings)
     code, output = _call(command, _environment(settings, as_of), events)
     nodes = _results(results)
     if code != 0:
+        if _server(settings) != server:  # asking raises the same where it is not back yet
+            raise Unavailable(
+                f"{select} of {as_of}: PostgreSQL went away while dbt built; nothing of it is shown to BI"
+            )
         raise _failure(select, as_of, nodes, output, logs / "dbt.log")
     kinds = [node["unique_id"].partition(".")[0] for node in nodes]
     return {"models": kinds.count("model"), "tests": kinds.count("test")}
+
+
+def _server(settings: Settings) -> str:
+    """Names the run of the database server; '' for an embedded one."""
+    if not settings.postgres:
+        return ""
+    from pipelines.warehouse.postgres import started_at
+
+    return started_at(settings)
 
 
 def _call(command: list[str], environment: dict[str, str], events: bool) -> tuple[int, str]:
@@ -174,11 +195,26 @@ def watched(line: str) -> str:
     return line if is_outcome else f"{text}\n" if text else ""
 
 
+def target_name(settings: Settings) -> str:
+    """The output of dbt's profile."""
+    return "served" if settings.postgres else "embedded"
+
+
+def connection_environment(settings: Settings) -> dict[str, str]:
+    """What dbt's profile asks for; the password comes from libpq's own file."""
+    if not settings.postgres:
+        return {"NIGHTMARKET_WAREHOUSE": str(settings.warehouse), "NIGHTMARKET_MEMORY_LIMIT": settings.memory_limit}
+    from psycopg.conninfo import conninfo_to_dict
+
+    given = conninfo_to_dict(settings.postgres)
+    named = {"HOST": "host", "PORT": "port", "DATABASE": "dbname", "SSLMODE": "sslmode"}
+    return {f"NIGHTMARKET_PG_{name}": str(given[key]) for name, key in named.items() if key in given}
+
+
 def _environment(settings: Settings, as_of: date) -> dict[str, str]:
     return {
         **os.environ,
-        "NIGHTMARKET_WAREHOUSE": str(settings.warehouse),
-        "NIGHTMARKET_MEMORY_LIMIT": settings.memory_limit,
+        **connection_environment(settings),
         "NIGHTMARKET_AS_OF": as_of.isoformat(),
         "NIGHTMARKET_BI_HISTORY_DAYS": str(settings.bi_history_days),
         "NIGHTMARKET_LATE_DAYS": str(settings.late_days),

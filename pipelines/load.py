@@ -4,10 +4,13 @@ The lake is the truth and `ops.loaded_days` says which files of it the warehouse
 after a kill, a backfill or a month of history the same call makes both equal again.
 """
 
+import contextlib
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from pipelines import built, lake, ops, staging
 from pipelines.audit import verdicts
@@ -24,7 +27,7 @@ from pipelines.contracts import (
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
 from pipelines.settings import Batch, Settings, night
-from pipelines.warehouse import upsert
+from pipelines.warehouse import Warehouse, upsert
 
 
 def load(settings: Settings, batch: Batch, attempt: Attempt) -> dict[str, Any]:
@@ -48,7 +51,7 @@ def load(settings: Settings, batch: Batch, attempt: Attempt) -> dict[str, Any]:
     return {"rows": rows, "partitions": partitions, "lake_version": lake.version(settings)}
 
 
-def _doubt_scores(settings: Settings, connection: duckdb.DuckDBPyConnection, batch: Batch) -> None:
+def _doubt_scores(settings: Settings, connection: Warehouse, batch: Batch) -> None:
     """Nights from this batch on were scored without what it brings: none of them is published before it is scored
     again, even where nobody runs `rescore`.
     """
@@ -58,7 +61,7 @@ def _doubt_scores(settings: Settings, connection: duckdb.DuckDBPyConnection, bat
         verdicts.forget(settings, "scores", night(day))
 
 
-def _changed(settings: Settings, connection: duckdb.DuckDBPyConnection, entity: Entity) -> dict[date, str]:
+def _changed(settings: Settings, connection: Warehouse, entity: Entity) -> dict[date, str]:
     """Partition dates whose committed files are not the ones loaded; '' where a partition has vanished."""
     held: dict[date, str] = dict(
         connection.execute(
@@ -70,27 +73,16 @@ def _changed(settings: Settings, connection: duckdb.DuckDBPyConnection, entity: 
     return changed | {d: "" for d in held if d not in committed}
 
 
-def _load_partitions(
-    settings: Settings, connection: duckdb.DuckDBPyConnection, entity: Entity, changed: dict[date, str]
-) -> int:
+def _load_partitions(settings: Settings, connection: Warehouse, entity: Entity, changed: dict[date, str]) -> int:
     target = RAW_TABLES[entity.name]
     dates = sorted(changed)
-    connection.execute(f"delete from {target.name} where list_contains(?, {entity.partition})", [dates])
-    connection.register("committed", lake.dataset(settings, entity.name, dates))
-    try:
-        names = ", ".join(f'"{n}"' for n in target.names)
-        values = ", ".join(_value(entity, n) for n in target.names)
-        order = ", ".join(target.key)
-        connection.execute(
-            f"insert into {target.name} ({names}) select {values} from committed"
-            f" where not is_duplicate order by {order}"
-        )
-    finally:
-        connection.unregister("committed")
+    connection.execute(f"delete from {target.name} where {entity.partition} = any(?)", [dates])
+    with _originals(settings, entity, dates) as rows:
+        connection.insert(target.name, rows)
     counts: dict[date, int] = dict(
         connection.execute(
             f"select {entity.partition}, count(*) from {target.name}"
-            f" where list_contains(?, {entity.partition}) group by all",
+            f" where {entity.partition} = any(?) group by {entity.partition}",
             [dates],
         ).fetchall()
     )
@@ -98,28 +90,48 @@ def _load_partitions(
     return sum(counts.values())
 
 
+@contextlib.contextmanager
+def _originals(settings: Settings, entity: Entity, dates: list[date]) -> Iterator[pa.RecordBatchReader]:
+    """Committed rows without duplicates as the raw table has them, in the order of its key; streamed."""
+    target = RAW_TABLES[entity.name]
+    values = ", ".join(_value(entity, n) for n in target.names)
+    spill = settings.run / "spill"
+    spill.mkdir(parents=True, exist_ok=True)
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": settings.memory_limit, "temp_directory": str(spill), "threads": "2",
+    }  # fmt: skip
+    with duckdb.connect(config=config) as bench:
+        bench.execute("set timezone = 'UTC'")
+        bench.register("committed", lake.dataset(settings, entity.name, dates))
+        yield bench.execute(
+            f"select {values} from committed where not is_duplicate order by {', '.join(target.key)}"
+        ).to_arrow_reader(131_072)
+
+
 def _value(entity: Entity, name: str) -> str:
     """A map becomes JSON text with its keys in order, so that equal maps are equal text."""
     kinds = {c.name: c.kind for c in entity.columns}
     if kinds.get(name) == "map":
-        return f'cast(to_json(map_from_entries(list_sort(map_entries("{name}")))) as text)'
+        return f'cast(to_json(map_from_entries(list_sort(map_entries("{name}")))) as text) as "{name}"'
     return f'"{name}"'
 
 
-def _remember(
-    connection: duckdb.DuckDBPyConnection, entity: Entity, changed: dict[date, str], counts: dict[date, int]
-) -> None:
+def _remember(connection: Warehouse, entity: Entity, changed: dict[date, str], counts: dict[date, int]) -> None:
     table = OPS_LOADED_DAYS.name
     connection.execute(
-        f"delete from {table} where entity = ? and list_contains(?, partition_date)", [entity.name, sorted(changed)]
+        f"delete from {table} where entity = ? and partition_date = any(?)", [entity.name, sorted(changed)]
     )
-    held = [[entity.name, d, digest, counts.get(d, 0)] for d, digest in sorted(changed.items()) if digest]
+    held = [(d, digest) for d, digest in sorted(changed.items()) if digest]
     if held:
-        connection.executemany(f"insert into {table} values (?, ?, ?, ?)", held)
+        columns = {
+            "entity": [entity.name] * len(held), "partition_date": [d for d, _ in held],
+            "files_digest": [digest for _, digest in held], "rows": [counts.get(d, 0) for d, _ in held],
+        }  # fmt: skip
+        connection.insert(table, pa.table(columns))
     if entity is EVENTS:
         _pending(connection, changed)
 
 
-def _pending(connection: duckdb.DuckDBPyConnection, changed: dict[date, str]) -> None:
+def _pending(connection: Warehouse, changed: dict[date, str]) -> None:
     rows = [{EVENT_DATE: day, "files_digest": digest} for day, digest in sorted(changed.items())]
     upsert(connection, OPS_PENDING_DAYS, rows)

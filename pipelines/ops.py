@@ -14,14 +14,12 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from pipelines.contracts import TABLES, Table
 from pipelines.errors import NightmarketError
 from pipelines.faults import fault_point
 from pipelines.files import write_atomic
 from pipelines.settings import Settings
-from pipelines.warehouse import open_warehouse, transaction, upsert
+from pipelines.warehouse import Warehouse, open_warehouse, transaction, upsert
 
 
 def record(
@@ -67,7 +65,7 @@ def waiting(settings: Settings) -> list[Path]:
 
 
 @contextlib.contextmanager
-def writing(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+def writing(settings: Settings) -> Iterator[Warehouse]:
     """The warehouse in one transaction, waiting ops rows included: all of it is committed, or none."""
     connection = open_warehouse(settings)
     try:
@@ -84,7 +82,7 @@ def writing(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def _take_in(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+def _take_in(connection: Warehouse, path: Path) -> None:
     try:
         entry = json.loads(path.read_text())
         table = TABLES[entry["table"]]

@@ -1,24 +1,15 @@
-"""`nightmarket query`: SQL on the published BI file only."""
+"""`nightmarket query`: SQL on what BI sees, with no more rights than BI has."""
 
 import sys
 from typing import Any
 
-import duckdb
-
-from pipelines.bi import open_bi
-from pipelines.errors import NightmarketError
+from pipelines import bi
 from pipelines.settings import Settings
 
 
 def query(settings: Settings, sql: str, limit: int) -> tuple[list[str], list[tuple[Any, ...]], bool]:
     """Column names, at most `limit` rows, and whether there were more."""
-    with open_bi(settings.bi) as connection:
-        try:
-            result = connection.execute(sql)
-            names = [d[0] for d in result.description or []]
-            rows = result.fetchmany(limit + 1)
-        except duckdb.Error as error:
-            raise NightmarketError(f"query failed: {' '.join(str(error).split())[:500]}") from error
+    names, rows = bi.ask(settings, sql, limit + 1)
     return names, rows[:limit], len(rows) > limit
 
 

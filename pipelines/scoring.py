@@ -27,7 +27,7 @@ from pipelines.fence import Attempt, guard
 from pipelines.reasons import BOUGHT_WITH, reason_codes, reason_columns
 from pipelines.settings import Settings
 from pipelines.training_run import RECOMMENDER, availability
-from pipelines.warehouse import open_warehouse, replace_partition
+from pipelines.warehouse import exists, open_warehouse, replace_partition
 
 if TYPE_CHECKING:
     from models.interactions import Interactions
@@ -111,7 +111,7 @@ def score(settings: Settings, night: date, attempt: Attempt) -> dict[str, Any]:
 
 def scored_nights_after(settings: Settings, night: date) -> list[date]:
     """Nights after `night` that have scores, in order; none before the first warehouse."""
-    if not settings.warehouse.exists():
+    if not exists(settings):
         return []
     with open_warehouse(settings, read_only=True) as connection:
         rows = connection.execute(

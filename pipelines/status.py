@@ -12,7 +12,7 @@ from pipelines.warehouse import open_warehouse
 def status(settings: Settings, report: Report) -> dict[str, Any]:
     """Print and return the newest runs, failed audits, the night BI sees and unrecorded ops rows."""
     night = bi.current_night(settings)
-    report(f"BI sees night {night or 'none'} ({settings.bi})")
+    report(f"BI sees night {night or 'none'} ({bi.place(settings)})")
     with open_warehouse(settings, read_only=True) as connection:
         runs = connection.execute(
             f"select night, step, status, rows, seconds, finished_at, error from {OPS_RUNS.name}"

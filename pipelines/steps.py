@@ -100,14 +100,13 @@ def _marts(settings: Settings, batch: Batch, attempt: Attempt, events: bool = Fa
 
 
 def _publish(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
-    """The marts of the newest night, as one swap of the BI file."""
+    """The marts of the newest night, in one swap."""
     from pipelines import bi
 
     newest = newest_night(settings, batch)
     _require_audits(settings, batch, newest)
     _require_built(settings, "marts", newest)
-    private, rows = bi.build(settings, newest, attempt)
-    bi.swap(settings, private, newest, attempt)
+    rows = bi.publish(settings, newest, attempt)
     return {"rows": sum(rows.values()), "marts": rows, "night": str(newest)}
 
 

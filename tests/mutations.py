@@ -73,7 +73,7 @@ MUTATIONS = (
     Mutation(
         2,
         "the BI file is overwritten in place instead of replaced",
-        "pipelines/bi.py",
+        "pipelines/bi/file.py",
         "    link.replace(settings.bi)\n",
         "    settings.bi.unlink(missing_ok=True)\n    import shutil\n    shutil.copyfile(link, settings.bi)\n",
         "tests/e2e/test_kill.py::test_readers_see_whole_nights_through_50_publishes",

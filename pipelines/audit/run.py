@@ -12,20 +12,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines import ops, staging
 from pipelines.audit import verdicts
 from pipelines.audit.page import page
 from pipelines.contracts import EVENT_DATE, EVENTS, LANDING_DATE, OPS_AUDIT_RESULTS, OPS_OVERRIDES
-from pipelines.errors import AuditFailed, NightmarketError, UsageError
+from pipelines.errors import AuditFailed, NightmarketError, NoSuchTable, UsageError
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
 from pipelines.files import write_atomic
 from pipelines.settings import Batch, Settings
-from pipelines.warehouse import open_warehouse
+from pipelines.warehouse import Warehouse, open_warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -230,10 +228,10 @@ def _scratch(settings: Settings) -> Path:
     return settings.run
 
 
-def _export(connection: duckdb.DuckDBPyConnection, table: str, query: str, values: list[Any], path: Path) -> Path:
+def _export(connection: Warehouse, table: str, query: str, values: list[Any], path: Path) -> Path:
     try:
-        reader: pa.RecordBatchReader = connection.execute(query, values).to_arrow_reader(131_072)
-    except duckdb.CatalogException as error:
+        reader = connection.reader(query, values)
+    except NoSuchTable as error:
         raise NightmarketError(f"the warehouse has no table {table}; run `nightmarket features` first") from error
     with pq.ParquetWriter(path, reader.schema) as writer:
         for chunk in reader:

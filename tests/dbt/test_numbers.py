@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines.features import PROJECT, build
+from pipelines.features import PROJECT, build, connection_environment, target_name
 from pipelines.fence import take
 from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse, transaction
@@ -153,11 +153,11 @@ def test_data_quality_and_runs(shop: Settings) -> None:
 
 
 def test_every_unit_test_of_the_models_passes(shop: Settings) -> None:
-    project = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target", "embedded"]
+    project = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target", target_name(shop)]
     places = ["--target-path", str(shop.home / "dbt" / "target"), "--log-path", str(shop.home / "dbt" / "logs")]
     dbt = str(Path(sys.executable).with_name("dbt"))
     command = [dbt, "--no-use-colors", "test", "--select", "test_type:unit", *project, *places]
-    environment = {**os.environ, "NIGHTMARKET_WAREHOUSE": str(shop.warehouse), "DO_NOT_TRACK": "1"}
+    environment = {**os.environ, **connection_environment(shop), "DO_NOT_TRACK": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:]
     assert int(re.findall(r"PASS=(\d+)", done.stdout)[0]) >= 18

@@ -37,7 +37,7 @@ def shown(settings: Settings, as_of: date) -> tuple[set[date], list[tuple]]:
     newest = set()
     for mart in MARTS:
         newest |= {row[0] for row in query(settings, f"select scored_for from marts.{mart}")}
-    return newest, query(settings, "select scored_for, item_id from marts.recommendation_history order by all")
+    return newest, query(settings, "select scored_for, item_id from marts.recommendation_history order by 1, 2")
 
 
 @pytest.fixture

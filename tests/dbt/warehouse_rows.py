@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipelines.contracts import ENTITIES, EVENT_DATE, OPS_PENDING_DAYS, RAW_TABLES, Table
 from pipelines.settings import Settings
-from pipelines.warehouse import insert, open_warehouse, transaction
+from pipelines.warehouse import columns_of, insert, open_warehouse, transaction
 
 DAY = [date(2024, 1, n) for n in range(1, 32)]
 """DAY[0] is 1 January 2024."""
@@ -61,20 +61,20 @@ def rows(table: Table, given: list[dict[str, Any]]) -> pa.Table:
 
 
 def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
+    """Rows of a query on what dbt built: its marts are in `built` where publishing comes afterwards."""
+    if settings.postgres:
+        sql = sql.replace("marts.", "built.").replace("'marts'", "'built'")
     with open_warehouse(settings, read_only=True) as connection:
         return connection.execute(sql).fetchall()
 
 
-def hashes(settings: Settings, schemas: tuple[str, ...] = ("intermediate", "features", "marts")) -> dict[str, str]:
+def hashes(
+    settings: Settings, schemas: tuple[str, ...] = ("intermediate", "features", "marts", "built")
+) -> dict[str, str]:
     """SHA-256 of every table that dbt made: its rows as text, in order of their text."""
     found = {}
     with open_warehouse(settings, read_only=True) as connection:
-        tables = connection.execute(
-            "select table_schema || '.' || table_name from information_schema.tables"
-            " where list_contains(?, table_schema) order by all",
-            [list(schemas)],
-        ).fetchall()
-        for (name,) in tables:
+        for name in columns_of(connection, *schemas):
             lines = connection.execute(f"select cast(t as text) as line from {name} as t order by line").fetchall()
             found[name] = hashlib.sha256("\n".join(line for (line,) in lines).encode()).hexdigest()
     return found

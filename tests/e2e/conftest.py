@@ -1,20 +1,24 @@
 """Homes of the tiny shop, made once and copied: a clean run to compare with, and states to start from."""
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipelines import night
-from pipelines.settings import Settings
+from pipelines.settings import Settings, load_settings
 from pipelines.tablehash import lake_hashes, warehouse_hashes
+from pipelines.warehouse import open_warehouse
 from tests.e2e import shop
+from tests.postgres import Server
 
 HISTORY_UNTIL = shop.DAYS[5]
 NIGHTS = shop.DAYS[6:8]
@@ -25,7 +29,17 @@ def quiet(line: str) -> None:
 
 
 def settings_of(home: Path) -> Settings:
-    return Settings(home=home)
+    """As its commands see it: a served home names its warehouse in settings.yaml."""
+    return load_settings(home)
+
+
+def what_bi_sees(home: Path) -> str:
+    """Another text as soon as BI sees something else: the digest of its file, or the edition."""
+    settings = settings_of(home)
+    if settings.postgres:
+        with open_warehouse(settings, read_only=True) as connection:
+            return str(connection.execute("select edition, night from ops.current_night").fetchall())
+    return hashlib.sha256(settings.bi.read_bytes()).hexdigest()
 
 
 def history(home: Path, until: date = HISTORY_UNTIL) -> None:
@@ -87,13 +101,47 @@ def clean_first(after_history: Path, tmp_path_factory: pytest.TempPathFactory) -
     return home
 
 
+def serve(home: Path, conninfo: str) -> None:
+    """Let the warehouse of a home be this database."""
+    path = home / "settings.yaml"
+    given = yaml.safe_load(path.read_text()) if path.exists() else {}
+    path.write_text(yaml.safe_dump({**given, "postgres": conninfo}))
+
+
+@pytest.fixture(scope="session")
+def served_after_history(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`after_history` with the warehouse on PostgreSQL."""
+    home = tmp_path_factory.mktemp("served")
+    shop.land(home)
+    serve(home, postgres.new_warehouse("after_history"))
+    history(home)
+    return home
+
+
+@pytest.fixture(scope="session")
+def served_clean(served_after_history: Path, postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`clean` with the warehouse on PostgreSQL."""
+    home = tmp_path_factory.mktemp("served-clean") / "home"
+    shutil.copytree(served_after_history, home)
+    serve(home, postgres.new_warehouse("clean", template="after_history"))
+    nights(home)
+    return home
+
+
 @pytest.fixture
-def copy_of(tmp_path: Path) -> Callable[[Path], Path]:
-    """A private copy of a home, to disturb."""
+def copy_of(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[Path], Path]]:
+    """A private copy of a home, to disturb; of a served one with a private copy of its database."""
+    made: list[str] = []
 
     def copy(home: Path) -> Path:
         target = tmp_path / "home"
         shutil.copytree(home, target)
+        if conninfo := settings_of(home).postgres:
+            template = conninfo.rpartition("dbname=")[2]
+            made.append(f"copy_{template}_{len(made)}")
+            serve(target, request.getfixturevalue("postgres").new_warehouse(made[-1], template))
         return target
 
-    return copy
+    yield copy
+    for name in made:
+        request.getfixturevalue("postgres").drop(name)

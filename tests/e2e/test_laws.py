@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import bi, lake, night
+from pipelines.bi.file import open_bi
 from pipelines.errors import AuditFailed
 from pipelines.steps import STEPS, audit_step, run_step
 from pipelines.warehouse import open_warehouse
@@ -160,7 +161,7 @@ def test_a_failed_audit_publishes_nothing_and_says_why(after_history: Path, copy
 
 
 def test_every_known_user_gets_a_full_list_with_reasons(clean: Path) -> None:
-    with bi.open_bi(settings_of(clean).bi) as connection:
+    with open_bi(settings_of(clean).bi) as connection:
         lists = connection.execute(
             "select user_id, count(*), count(distinct item_id), min(rank), max(rank), count(reason)"
             " from marts.recommendations group by all"

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import bi, ops
+from pipelines import ops
+from pipelines.bi.file import open_bi
 from pipelines.warehouse import open_warehouse
 from tests.e2e.conftest import command, last_json, settings_of
 
@@ -24,7 +25,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_known_user_has_twenty_recommendations_with_reasons(home: Path) -> None:
-    with bi.open_bi(settings_of(home).bi) as connection:
+    with open_bi(settings_of(home).bi) as connection:
         lists = connection.execute(
             "select count(*), min(n), max(n), min(items), min(reasons) from (select count(*) n, count(distinct item_id)"
             " items, count(reason) reasons from marts.recommendations where scored_for = ? group by user_id)",

@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from pipelines import bi
+from pipelines.bi import file
 from pipelines.errors import NightmarketError, Superseded, UsageError
 from pipelines.fence import take
 from pipelines.settings import Settings
@@ -25,12 +26,12 @@ def fill_marts(settings: Settings, night: date) -> None:
 def publish(settings: Settings, night: date) -> None:
     fill_marts(settings, night)
     attempt = take(settings, "publish", "bi")
-    private, _ = bi.build(settings, night, attempt)
-    bi.swap(settings, private, night, attempt)
+    private, _ = file.build(settings, night, attempt)
+    file.swap(settings, private, night, attempt)
 
 
 def seen(settings: Settings) -> list[tuple]:
-    with bi.open_bi(settings.bi) as connection:
+    with file.open_bi(settings.bi) as connection:
         return connection.execute(
             "select as_of, value from marts.daily_kpis union all select as_of, value from marts.recommendations"
         ).fetchall()
@@ -47,7 +48,7 @@ def test_bi_gets_the_last_days_only_and_the_file_is_read_only(tmp_path: Path) ->
 def test_an_open_reader_keeps_its_night(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     publish(settings, D1)
-    with bi.open_bi(settings.bi) as reader:
+    with file.open_bi(settings.bi) as reader:
         publish(settings, D2)
         assert reader.execute("select distinct as_of from marts.daily_kpis").fetchall() == [(D1,)]
     assert seen(settings) == [(D2, 1), (D2, 1)]
@@ -58,10 +59,10 @@ def test_a_superseded_attempt_swaps_nothing(tmp_path: Path) -> None:
     publish(settings, D1)
     fill_marts(settings, D2)
     orphan = take(settings, "publish", "bi")
-    private, _ = bi.build(settings, D2, orphan)
+    private, _ = file.build(settings, D2, orphan)
     take(settings, "publish", "bi")
     with pytest.raises(Superseded):
-        bi.swap(settings, private, D2, orphan)
+        file.swap(settings, private, D2, orphan)
     assert bi.current_night(settings) == D1
 
 
@@ -110,7 +111,7 @@ def test_old_nights_are_dropped(tmp_path: Path) -> None:
 def test_the_reader_can_neither_write_nor_leave_the_file(tmp_path: Path, sql: str) -> None:
     settings = Settings(home=tmp_path)
     publish(settings, D1)
-    with bi.open_bi(settings.bi) as connection, pytest.raises(duckdb.Error):
+    with file.open_bi(settings.bi) as connection, pytest.raises(duckdb.Error):
         connection.execute(sql).fetchall()
 
 
@@ -118,5 +119,5 @@ def test_a_warehouse_without_marts_publishes_nothing(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     open_warehouse(settings).close()
     with pytest.raises(NightmarketError, match="no marts"):
-        bi.build(settings, D1, take(settings, "publish", "bi"))
+        file.build(settings, D1, take(settings, "publish", "bi"))
     assert not settings.bi.exists()

@@ -1,4 +1,4 @@
-"""The BI file: built apart, checked, swapped in whole (law 2); read only through a locked-down connection.
+"""What BI reads, embedded: a file of its own, built apart, swapped in whole; read through a locked-down connection.
 
 While the warehouse is being written no other process may open it, so BI gets a file of its own: the marts of one
 night. `os.replace` makes the change; whoever has the old file open goes on reading the old night.
@@ -11,9 +11,9 @@ from typing import Any
 
 import duckdb
 
-from pipelines.errors import NightmarketError, UsageError
+from pipelines.errors import NightmarketError
 from pipelines.faults import fault_point
-from pipelines.fence import Attempt, guard, take
+from pipelines.fence import Attempt, guard
 from pipelines.files import fsync_folder
 from pipelines.settings import Settings
 
@@ -37,6 +37,18 @@ def open_bi(path: Path) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(str(path), read_only=True, config=_LOCKED_DOWN)
     except duckdb.Error as error:
         raise NightmarketError(f"cannot open {path}: {str(error).splitlines()[0]}") from error
+
+
+def place(settings: Settings) -> str:
+    """Where BI finds the marts."""
+    return str(settings.bi)
+
+
+def publish(settings: Settings, night: date, attempt: Attempt) -> dict[str, int]:
+    """Show BI the marts as they are built now; returns the rows of each."""
+    private, rows = build(settings, night, attempt)
+    swap(settings, private, night, attempt)
+    return rows
 
 
 def build(settings: Settings, night: date, attempt: Attempt) -> tuple[Path, dict[str, int]]:
@@ -131,18 +143,17 @@ def current_night(settings: Settings) -> date | None:
     return None
 
 
-def rollback(settings: Settings, to: date | None, dry_run: bool) -> dict[str, Any]:
-    """Show BI an earlier published night again: the kept file, byte for byte, in one rename.
+def show_again(settings: Settings, night: date, attempt: Attempt) -> None:
+    """The kept file of a published night, byte for byte, in one rename."""
+    with guard(settings, attempt):
+        _point_bi_at(settings, settings.bi.parent / "nights" / f"{night}.duckdb")
 
-    It takes over from a publish that is under way; a dry run leaves that alone.
-    """
-    now, kept = current_night(settings), published(settings)
-    earlier = [n for n in kept if now is None or n < now]
-    target = to or (earlier[-1] if earlier else None)
-    if target is None or target not in kept:
-        names = ", ".join(str(n) for n in kept) or "none"
-        raise UsageError(f"cannot roll back to {to or 'an earlier night'}; kept nights: {names}")
-    if not dry_run:
-        with guard(settings, take(settings, "publish", "bi")):
-            _point_bi_at(settings, settings.bi.parent / "nights" / f"{target}.duckdb")
-    return {"from": str(now), "to": str(target), "dry_run": dry_run}
+
+def ask(settings: Settings, sql: str, limit: int) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Column names and at most `limit` rows of a reader's query."""
+    with open_bi(settings.bi) as connection:
+        try:
+            result = connection.execute(sql)
+            return [d[0] for d in result.description or []], result.fetchmany(limit)
+        except duckdb.Error as error:
+            raise NightmarketError(f"query failed: {' '.join(str(error).split())[:500]}") from error
