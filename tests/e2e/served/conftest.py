@@ -11,25 +11,23 @@ import yaml
 
 from pipelines.serve.init import GENERATED
 from pipelines.settings import Settings, load_settings
-from tests import postgres
 from tests.e2e.airflow.conftest import Stack, free_ports, manifest  # noqa: F401 - a fixture
+from tests.e2e.conftest import serve
+from tests.postgres import Server, free_port
 from tests.servers import Process
 
 
-@pytest.fixture(scope="package")
-def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Server]:
+@pytest.fixture(scope="session")
+def database_server(postgres: Server) -> Server:
     """PostgreSQL with its secrets, and every other secret that `nightmarket init` makes beside them."""
-    server = postgres.Server(tmp_path_factory.mktemp("postgres"))
-    server.make()
     for name, make in GENERATED.items():
         if not name.startswith("pg_"):
-            (server.secrets / name).write_text(make())
-    yield server
-    server.stop()
+            (postgres.secrets / name).write_text(make())
+    return postgres
 
 
 @contextmanager
-def told_the_secrets(server: postgres.Server) -> Iterator[None]:
+def told_the_secrets(server: Server) -> Iterator[None]:
     """The folder of secrets and the password file, where every process that a test starts finds them."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if n.startswith("NIGHTMARKET_")]:
@@ -41,15 +39,15 @@ def told_the_secrets(server: postgres.Server) -> Iterator[None]:
 
 
 @pytest.fixture
-def secrets(database_server: postgres.Server) -> Iterator[Path]:
+def secrets(database_server: Server) -> Iterator[Path]:
     with told_the_secrets(database_server):
         yield database_server.secrets
 
 
 @pytest.fixture
-def mlflow_server(database_server: postgres.Server, secrets: Path, tmp_path: Path) -> Iterator[Process]:
+def mlflow_server(database_server: Server, secrets: Path, tmp_path: Path) -> Iterator[Process]:
     """An MLflow server with its runs and users on PostgreSQL; its home is its own."""
-    port = postgres.free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = Settings(
         home=tmp_path / "server", mlflow_port=port, mlflow_database=url_of(database_server, "mlflow"), mlflow_url=url
@@ -60,22 +58,24 @@ def mlflow_server(database_server: postgres.Server, secrets: Path, tmp_path: Pat
     process.kill()
 
 
-def url_of(server: postgres.Server, role: str) -> str:
+def url_of(server: Server, role: str) -> str:
     """The database of this role, and of this name."""
     return f"postgresql+psycopg2://{role}@127.0.0.1:{server.port}/{role}"
 
 
 @contextmanager
-def stack_on(server: postgres.Server, history: Path, folder: Path) -> Iterator[Stack]:
-    """A running stack, Airflow and MLflow with their databases on this server; `nightly` is switched on."""
+def stack_on(server: Server, history: Path, folder: Path) -> Iterator[Stack]:
+    """A running stack with all its databases on this server, over a copy of a served home after `history`."""
     home = folder / "home"
     shutil.copytree(history, home)
+    serve(home, server.new_warehouse(folder.name, template="after_history"))
     with server.connect("superuser", "postgres") as connection:
         for role in ("airflow", "mlflow"):
             connection.execute(f"drop database {role} with (force)")
             connection.execute(f"create database {role} owner {role} template template0")
     airflow_port, mlflow_port = free_ports(2)
     chosen = {
+        **yaml.safe_load((home / "settings.yaml").read_text()),
         "airflow_port": airflow_port, "mlflow_port": mlflow_port, "test_days": 2,
         "airflow_database": url_of(server, "airflow"), "mlflow_database": url_of(server, "mlflow"),
     }  # fmt: skip
@@ -88,3 +88,4 @@ def stack_on(server: postgres.Server, history: Path, folder: Path) -> Iterator[S
             yield made
         finally:
             made.down()
+            server.drop(folder.name)

@@ -1,4 +1,4 @@
-"""Airflow with its database on PostgreSQL: a night equals the embedded one, whatever is killed meanwhile."""
+"""Airflow, MLflow and the warehouse on PostgreSQL: a night equals the embedded one, whatever is killed meanwhile."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +18,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def served(database_server: postgres.Server, after_history: Path, manifest: None, tmp_path: Path) -> Iterator[Stack]:
-    with stack_on(database_server, after_history, tmp_path) as made:
+def served(
+    database_server: postgres.Server, served_after_history: Path, manifest: None, tmp_path: Path
+) -> Iterator[Stack]:
+    with stack_on(database_server, served_after_history, tmp_path) as made:
         yield made
 
 

@@ -76,9 +76,12 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def seen(
-    database_server: postgres.Server, after_history: Path, manifest: None, tmp_path_factory: pytest.TempPathFactory
+    database_server: postgres.Server,
+    served_after_history: Path,
+    manifest: None,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Seen]:
-    with stack_on(database_server, after_history, tmp_path_factory.mktemp("security")) as made:
+    with stack_on(database_server, served_after_history, tmp_path_factory.mktemp("security")) as made:
         found = Seen(made, database_server)
         run = made.trigger(date=str(NIGHTS[0]))
 
