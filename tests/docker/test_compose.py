@@ -90,6 +90,15 @@ def test_ports_are_published_on_this_host_only() -> None:
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
+def test_what_is_mounted_from_here_exists_and_postgres_runs_nothing_but_its_set_up_at_its_first_start() -> None:
+    mounts = [mount.split(":") for service in SERVICES.values() for mount in service.get("volumes", [])]
+    here = {source: target for source, target, *_ in mounts if source.startswith("./")}
+    assert all((REPOSITORY / source).exists() for source in here)
+    run_at_first = [source for source, target in here.items() if target.startswith("/docker-entrypoint-initdb.d")]
+    assert run_at_first == ["./docker/postgres/init.sh"]
+    assert {source for source, *_ in mounts if "/" not in source and "$" not in source} == set(COMPOSE["volumes"])
+
+
 def test_every_image_is_pinned_by_tag() -> None:
     bases = [line.split()[1] for line in DOCKERFILE.splitlines() if line.startswith("FROM")]
     python = re.search(r"^ARG PYTHON=(.*)$", DOCKERFILE, re.MULTILINE)
