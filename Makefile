@@ -21,7 +21,7 @@ WORKERS ?= -n 2 --dist worksteal
 .PHONY: help setup demo up down init compose-up compose-down test test-all test-rest lint format lock clean
 
 help: ## What there is to make
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: .venv/.ready .venv-airflow/.ready $(MANIFEST) ## Make both environments from the pinned constraint files
 
@@ -53,8 +53,8 @@ up: setup ## Start Airflow and MLflow on 127.0.0.1
 down: ## Stop what `make up` or `make demo` started
 	@if [ -x $(BIN)/nightmarket ]; then $(BIN)/nightmarket down; else echo "nothing was set up here"; fi
 
-init: setup ## Make the secrets of the served stack, and its .env
-	$(BIN)/nightmarket init
+init: ## Make the secrets of the served stack, and its .env
+	$(PYTHON) -m pipelines.serve.init
 
 compose-up: ## Build and start the served stack; after `make init`
 	@test -d secrets || { echo "no secrets here: run \`make init\` first"; exit 1; }

@@ -62,3 +62,7 @@ def _s3_config(folder: Path) -> bytes:
 def _pgpass(folder: Path) -> bytes:
     """libpq ignores one that others may read; containers make their own from the roles they are given."""
     return "".join(f"*:*:*:{role}:{(folder / f'pg_{role}').read_text()}\n" for role in ROLES).encode()
+
+
+if __name__ == "__main__":  # `make init`: a host that only runs containers needs no environment of ours for it
+    print(json.dumps(init(Path.cwd())))

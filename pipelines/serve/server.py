@@ -94,7 +94,8 @@ def migrate(settings: Settings) -> None:
 def prepare_airflow(settings: Settings) -> dict[str, list[str]]:
     """What Airflow's servers need before the first of them starts: tables and pools. A pool that is there is left."""
     migrate(settings)
-    known = {pool["pool"] for pool in json.loads(_airflow(settings, "pools", "list", "--output", "json"))}
+    said = _airflow(settings, "pools", "list", "--output", "json")
+    known = {pool["pool"] for pool in json.loads(said.strip().splitlines()[-1])}  # warnings come before it
     missing = {name: text for name, text in POOLS.items() if name not in known}
     if missing:
         file = settings.run / "pools.json"
@@ -122,6 +123,7 @@ def _airflow(settings: Settings, *words: str) -> str:
 
 
 def _cause(said: str) -> str:
-    """The line of a traceback that tells of the error; SQLAlchemy's last one is only a link."""
-    lines = [line.strip() for line in said.splitlines() if line.strip() and "Background on this error" not in line]
-    return (lines or ["no message"])[-1][:300]
+    """The last line that names an error, else the last one; after it come hints and a link of SQLAlchemy's."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    named = [line for line in lines if "Error" in line]
+    return (named or lines or ["no message"])[-1][:300]

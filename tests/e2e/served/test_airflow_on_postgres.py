@@ -66,9 +66,9 @@ def came_up(made: Stack) -> bool:
 def test_a_database_that_is_restarted_in_mid_night_is_waited_for(
     served: Stack, database_server: postgres.Server, clean_first: Path
 ) -> None:
-    """As a machine that loses its power and comes back: whatever stops for it is started again by `up`."""
+    """As a machine that loses its power and comes back; what ends for it is started again, as Docker would do it."""
     run = served.trigger(date=str(NIGHTS[0]))
-    served.until(lambda: of_the_stack(served, "dbt_project"), "dbt")
+    served.until(lambda: of_the_stack(served, "nightmarket score"), "the scoring")
     database_server.kill()
     database_server.start()
     served.until(lambda: came_up(served) and served.state(run) in FINISHED, "the end of the night")

@@ -1,12 +1,15 @@
 """`nightmarket init` makes every secret once, closes the folder, and leaves what is there."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pipelines.serve import init
 from pipelines.serve.secret import given
+from pipelines.settings import REPOSITORY
 
 
 @pytest.fixture
@@ -60,6 +63,14 @@ def test_the_object_store_knows_one_user_with_our_keys(root: Path) -> None:
     (identity,) = json.loads((root / "secrets" / "s3_config").read_text())["identities"]
     keys = {"accessKey": "s3_access_key", "secretKey": "s3_secret_key"}
     assert identity["credentials"] == [{n: (root / "secrets" / f).read_text() for n, f in keys.items()}]
+
+
+def test_make_init_needs_python_and_nothing_else(root: Path) -> None:
+    words = [sys.executable, "-S", "-m", "pipelines.serve.init"]  # -S: without any installed package
+    done = subprocess.run(words, cwd=root, env={"PYTHONPATH": str(REPOSITORY)}, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (root / "secrets").iterdir()} >= set(init.GENERATED)
+    assert "pipelines.serve.init" in (REPOSITORY / "Makefile").read_text()
 
 
 def test_what_init_made_is_what_the_servers_are_given(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
