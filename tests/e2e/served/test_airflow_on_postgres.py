@@ -6,9 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipelines.errors import NightmarketError
 from pipelines.serve import processes, stack
-from pipelines.serve.client import FINISHED
 from tests import postgres
 from tests.e2e.airflow.conftest import Stack
 from tests.e2e.conftest import NIGHTS, hashes
@@ -52,25 +50,3 @@ def test_a_night_is_green_and_equal_though_the_scheduler_is_killed(served: Stack
     assert served.wait(run) == "success"
     assert hashes(served.home) == hashes(clean_first)
     assert not (served.home / "airflow" / "airflow.db").exists()
-
-
-def came_up(made: Stack) -> bool:
-    """Airflow's servers may end, each when it next needs the database it lost; they are started until all run."""
-    try:
-        made.up()
-    except NightmarketError:
-        return False
-    return True
-
-
-def test_a_database_that_is_restarted_in_mid_night_is_waited_for(
-    served: Stack, database_server: postgres.Server, clean_first: Path
-) -> None:
-    """As a machine that loses its power and comes back; what ends for it is started again, as Docker would do it."""
-    run = served.trigger(date=str(NIGHTS[0]))
-    served.until(lambda: of_the_stack(served, "nightmarket score"), "the scoring")
-    database_server.kill()
-    database_server.start()
-    served.until(lambda: came_up(served) and served.state(run) in FINISHED, "the end of the night")
-    assert served.state(run) == "success"
-    assert hashes(served.home) == hashes(clean_first)
