@@ -13,13 +13,15 @@ export MLFLOW_DISABLE_TELEMETRY := true
 MANIFEST := dbt_project/target/manifest.json
 DBT_FILES := $(shell find dbt_project -type f -not -path '*/target/*' -not -path '*/logs/*')
 
+COMPOSE ?= docker compose
+
 # Most of a test's time is one process starting after another, so two at once use two cores.
 WORKERS ?= -n 2 --dist worksteal
 
-.PHONY: help setup demo up down test test-all test-rest lint format lock clean
+.PHONY: help setup demo up down init compose-up compose-down test test-all test-rest lint format lock clean
 
 help: ## What there is to make
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: .venv/.ready .venv-airflow/.ready $(MANIFEST) ## Make both environments from the pinned constraint files
 
@@ -50,6 +52,16 @@ up: setup ## Start Airflow and MLflow on 127.0.0.1
 
 down: ## Stop what `make up` or `make demo` started
 	@if [ -x $(BIN)/nightmarket ]; then $(BIN)/nightmarket down; else echo "nothing was set up here"; fi
+
+init: ## Make the secrets of the served stack, and its .env
+	$(PYTHON) -m pipelines.serve.init
+
+compose-up: ## Build and start the served stack; after `make init`
+	@test -d secrets || { echo "no secrets here: run \`make init\` first"; exit 1; }
+	$(COMPOSE) up --build --detach
+
+compose-down: ## Stop the served stack; its volumes stay
+	$(COMPOSE) down
 
 demo: setup ## One shop, a year of history, three nights in Airflow, a summary
 	$(BIN)/nightmarket doctor

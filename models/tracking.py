@@ -1,6 +1,7 @@
 """The only door to MLflow: runs, curves, plots, datasets, registered versions and their aliases.
 
-The store is SQLite with artefacts beside it, in one folder, and the server of `nightmarket up` shows the same files.
+The store is SQLite with artefacts beside it, in one folder, and the server of `nightmarket up` shows the same files; on
+a shared platform it is a server, which alone reaches database and artefacts, and asks for a password.
 Nothing here decides anything: nights find their champion in `models.registry`, and the aliases follow it. A model is
 registered as the folder of safetensors and JSON that `models.artefact` wrote, without pickle and without pyfunc.
 """
@@ -8,6 +9,7 @@ registered as the folder of safetensors and JSON that `models.artefact` wrote, w
 import json
 import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +25,9 @@ KEY, DIGEST = "nightmarket.key", "nightmarket.version"
 TRAINING_PAGES = {"mlflow.experimentKind": "custom_model_development"}
 """Lets MLflow's UI open the experiment with runs and charts, not with the traces of a chat."""
 CHAMPION, CHALLENGER = "champion", "challenger"
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+NOT_FOUND = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""What MLflow says of a model, and of an alias, that there is not."""
 CURVE = {"loss": "train/loss", "validation": "validation/ndcg_at_10"}
 
 
@@ -39,13 +44,17 @@ class DataSet:
 
 
 class Tracking:
-    """One experiment, named after the model family, in the store under `folder`."""
+    """One experiment, named after the model family, in the store under `folder`, or at the server with this URL.
 
-    def __init__(self, folder: Path, family: str) -> None:
+    A server's user and password are MLflow's own variables, MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
+    """
+
+    def __init__(self, folder: Path, family: str, url: str = "") -> None:
         for name, value in (
             ("MLFLOW_DISABLE_TELEMETRY", "true"),
             ("DO_NOT_TRACK", "1"),
             ("GIT_PYTHON_REFRESH", "quiet"),
+            (RETRIES, "5"),  # about a minute: a server that is started again is waited for
         ):
             os.environ.setdefault(name, value)
         os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
@@ -53,17 +62,20 @@ class Tracking:
 
         for noisy in ("alembic", "mlflow.store.db.utils", "mlflow.system_metrics", "mlflow.tracking.fluent"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
+        if url:  # else each of its tries is a line or two; the last one fails with a line of ours
+            for noisy in ("urllib3.connectionpool", "mlflow.system_metrics"):
+                logging.getLogger(noisy).setLevel(logging.CRITICAL)
         self.family = family
         self.registered_name = f"nightmarket-{family}"
         self.artifacts = folder / "artifacts"
-        self.artifacts.mkdir(parents=True, exist_ok=True)
-        mlflow.set_tracking_uri(_uri(folder))
+        if not url:
+            self.artifacts.mkdir(parents=True, exist_ok=True)
+        mlflow.set_tracking_uri(url or _uri(folder))
         self._mlflow, self._client = mlflow, mlflow.MlflowClient()
+        where = None if url else (self.artifacts / family).as_uri()  # None: the server says, and takes the files itself
         found = self._client.get_experiment_by_name(family)
         self.experiment = (
-            found.experiment_id
-            if found
-            else self._client.create_experiment(family, (self.artifacts / family).as_uri(), TRAINING_PAGES)
+            found.experiment_id if found else self._client.create_experiment(family, where, TRAINING_PAGES)
         )
 
     @contextmanager
@@ -78,9 +90,14 @@ class Tracking:
         with mlflow.start_run(
             run_id=known, experiment_id=self.experiment, run_name=name, tags={KEY: key}, log_system_metrics=True
         ) as active:
-            mlflow.log_params(_flat(params))  # each time: the attempt before may have been killed before this
-            self._log_data(active.info.run_id, data)
-            yield active.info.run_id
+            try:
+                mlflow.log_params(_flat(params))  # each time: the attempt before may have been killed before this
+                self._log_data(active.info.run_id, data)
+                yield active.info.run_id
+            except Exception as error:
+                if unreachable(error):  # leaving the run tells the server too: that need not be waited for again
+                    os.environ[RETRIES] = "0"
+                raise
 
     def _log_data(self, run_id: str, data: DataSet) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -150,7 +167,9 @@ class Tracking:
 
         try:
             tags = self._client.get_model_version_by_alias(self.registered_name, alias).tags
-        except MlflowException:
+        except MlflowException as error:
+            if error.error_code not in NOT_FOUND:
+                raise
             return None
         digest: str | None = tags.get(DIGEST)
         return digest
@@ -167,10 +186,32 @@ class Tracking:
 
         try:
             self._client.get_registered_model(self.registered_name)
-        except MlflowException:
+        except MlflowException as error:
+            if error.error_code not in NOT_FOUND:
+                raise
             self._client.create_registered_model(
                 self.registered_name, description="Night by night, the version with the alias `champion` scores."
             )
+
+
+def unreachable(error: Exception) -> str:
+    """Why the server did not answer, in a few words; '' for an error of another kind."""
+    said = str(error)
+    if not re.match(r"API request to \S+ failed with (timeout )?exception", said):
+        return ""
+    known = re.search(
+        r"Connection refused|Connection reset|Connection aborted|Name or service not known|timed out"
+        r"|too many \d+ error responses|Failed to resolve|Remote end closed",
+        said,
+    )
+    return known.group() if known else said.splitlines()[0][:200]
+
+
+def refused(error: Exception) -> bool:
+    """Whether the server does not take our user and password."""
+    from mlflow.exceptions import MlflowException
+
+    return isinstance(error, MlflowException) and error.get_http_status_code() in (401, 403)
 
 
 def _uri(folder: Path) -> str:

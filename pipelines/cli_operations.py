@@ -6,7 +6,7 @@ import typer
 
 from pipelines.cli_io import done, report
 from pipelines.errors import NightmarketError
-from pipelines.settings import load_settings
+from pipelines.settings import REPOSITORY, load_settings
 
 
 def vacuum(
@@ -73,6 +73,44 @@ def down() -> None:
     done(stack.down(load_settings(), report))
 
 
+def serve(name: Annotated[str, typer.Argument(help="airflow-api-server, mlflow, …: what this becomes.")]) -> None:
+    """Run one server in the foreground, as a container wants it."""
+    from pipelines.serve.server import serve as run
+
+    run(load_settings(), name)
+
+
+def healthy(name: Annotated[str, typer.Argument(help="A server as `serve` names it.")]) -> None:
+    """Ask a server whether it is well, without a password; exit 1 and its reason where it is not."""
+    from pipelines.serve.health import require_healthy
+
+    require_healthy(load_settings(), name)
+    done({"healthy": name})
+
+
+def prepare_airflow() -> None:
+    """Make Airflow's tables and pools, once before its servers start; again changes nothing."""
+    from pipelines.serve.server import prepare_airflow as run
+
+    done(run(load_settings()))
+
+
+def prepare_store() -> None:
+    """Make the buckets of the served stack and see that the object store supports conditional puts."""
+    from pipelines.serve.store import prepare_store as run
+
+    done(run(load_settings()))
+
+
+def init() -> None:
+    """Make the secrets of the served stack, and its .env; what is there stays as it is."""
+    from pipelines.serve.init import init as run
+
+    result = run(REPOSITORY)
+    report(f"{len(result['made'])} secrets made in {result['folder']}; the others were there")
+    done(result)
+
+
 def demo() -> None:
     """A year of a shop's history, training, and three nights, from data that ships in a package."""
     from pipelines.demo import demo as run
@@ -93,4 +131,5 @@ def doctor() -> None:
     done({"checks": {c.name: c.message for c in checks}})
 
 
-OPERATIONS = (vacuum, retention, status, query, fingerprint, up, down, demo, doctor)
+SERVERS = (up, down, serve, healthy, prepare_airflow, prepare_store, init)
+OPERATIONS = (vacuum, retention, status, query, fingerprint, *SERVERS, demo, doctor)

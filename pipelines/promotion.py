@@ -9,6 +9,7 @@ from pipelines.contracts import OPS_GATE
 from pipelines.errors import NightmarketError, UsageError
 from pipelines.faults import fault_point
 from pipelines.settings import Settings
+from pipelines.tracked import tracking
 from pipelines.training_run import check_family
 
 if TYPE_CHECKING:
@@ -142,23 +143,23 @@ def _report(settings: Settings, training: "Training", best: str, verdict: "Verdi
 
 def _follow(settings: Settings, training: "Training", scoring: "Promotion", verdict: "Verdict") -> None:
     """MLflow's alias `champion` means who scores now, whoever stopped half-way before; the report stands at the run."""
-    from models.tracking import CHAMPION, Tracking
+    from models.tracking import CHAMPION
 
-    tracking = Tracking(settings.mlflow, scoring.family)
     folder = settings.models / scoring.family / scoring.version
     tags = {"model_name": scoring.model_name, "cutoff": scoring.cutoff, "known_until": scoring.known_until}
-    tracking.register(folder, training.run_id or None, tags, scoring.reason)
-    tracking.alias(CHAMPION, scoring.version)
-    fault_point("promote.aliased")
-    if training.run_id:
-        report = json.dumps(verdict.as_json(), indent=1, default=float)
-        tracking.note(training.run_id, {"verdict": verdict.sentence}, {"gate.json": report})
+    with tracking(settings, scoring.family) as tracked:
+        tracked.register(folder, training.run_id or None, tags, scoring.reason)
+        tracked.alias(CHAMPION, scoring.version)
+        fault_point("promote.aliased")
+        if training.run_id:
+            report = json.dumps(verdict.as_json(), indent=1, default=float)
+            tracked.note(training.run_id, {"verdict": verdict.sentence}, {"gate.json": report})
 
 
 def roll_back_model(settings: Settings, family: str, dry_run: bool) -> dict[str, Any]:
     """Put the champion before the present one back: the nights after its own evaluation days are scored by it again."""
     from models.registry import champions, roll_back
-    from models.tracking import CHAMPION, Tracking
+    from models.tracking import CHAMPION
 
     check_family(family)
     standing = champions(settings.models, family)
@@ -169,5 +170,6 @@ def roll_back_model(settings: Settings, family: str, dry_run: bool) -> dict[str,
         at = datetime.now(UTC).isoformat(timespec="seconds")
         roll_back(settings.models, before, now, at)
         fault_point("rollback.appended")
-        Tracking(settings.mlflow, family).alias(CHAMPION, before.version)
+        with tracking(settings, family) as tracked:
+            tracked.alias(CHAMPION, before.version)
     return {"from": _named(now), "to": _named(before), "dry_run": dry_run}

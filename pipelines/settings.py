@@ -42,6 +42,9 @@ class Settings:
     postgres: str = ""  # the warehouse: "host=… port=… dbname=warehouse", the role is each step's own
     bi_timeout_minutes: int = 10  # longest statement of a BI reader on PostgreSQL; outlived nights are kept as long
     lake_url: str = ""  # s3://bucket/lake
+    spark_master: str = "127.0.0.1"  # host of the cluster's master, for its workers and its Connect server
+    spark_cores: int = 1  # of one worker
+    spark_memory_mib: int = 2048  # heap of one worker's executor
     airflow_database: str = ""  # SQLAlchemy URL: postgresql+psycopg2://airflow@host/airflow
     airflow_url: str = ""  # where other machines reach the API server
     mlflow_database: str = ""  # SQLAlchemy URL: postgresql+psycopg2://mlflow@host/mlflow

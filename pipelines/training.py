@@ -16,6 +16,7 @@ from pipelines import training_record as record
 from pipelines.candidates import fit_floors, judge_champion, learn_and_blend
 from pipelines.faults import fault_point
 from pipelines.settings import Settings
+from pipelines.tracked import tracking
 from pipelines.training_run import Choices, Report, begin, transformer_of
 
 
@@ -43,20 +44,21 @@ def train(
         learn_and_blend(run, config, chosen.device, folder, lambda row: None)
         return {"family": family, "note": "shared the steps of the first process"}
     from models.recommender.learned import SEED
-    from models.tracking import Tracking
 
-    tracking = Tracking(settings.mlflow, family)
     params = {"transformer": asdict(config), "until": str(run.until), "cutoff": str(run.cutoff), "seed": SEED}
-    with tracking.run(key, f"{family} {run.cutoff}", params, record.dataset(run)) as run_id:
+    with (
+        tracking(settings, family) as tracked,
+        tracked.run(key, f"{family} {run.cutoff}", params, record.dataset(run)) as run_id,
+    ):
         run.say(f"floors: fitting on {len(run.split.train.item):,} events up to {run.cutoff}")
         fit_floors(run)
-        learn_and_blend(run, config, chosen.device, folder, tracking.curve)
+        learn_and_blend(run, config, chosen.device, folder, tracked.curve)
         judge_champion(run)
         rows = record.record(run)
         fault_point("train.recorded")
         for line in (*record.summary(rows), *record.against_floors(run)):
             run.say(line)
-        record.track(run, tracking, run_id)
+        record.track(run, tracked, run_id)
         record.register(run, run_id)
         fault_point("train.registered")
     shutil.rmtree(folder, ignore_errors=True)

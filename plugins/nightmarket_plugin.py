@@ -1,8 +1,9 @@
-"""Registers what Airflow has to know of: the link from tasks to reports, and the pages it leads to."""
+"""Registers what Airflow has to know of: the link from tasks to reports, the pages it leads to, what is closed."""
 
 from typing import ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
+from nightmarket_airflow.closed import ClosedDescriptions
 from nightmarket_airflow.links import REPORTS_PREFIX, ReportsLink
 from nightmarket_airflow.timetable import NightTimetable
 
@@ -21,3 +22,6 @@ class NightmarketPlugin(AirflowPlugin):
     operator_extra_links: ClassVar = [ReportsLink()]
     timetables: ClassVar = [NightTimetable]
     fastapi_apps: ClassVar = _apps()
+    fastapi_root_middlewares: ClassVar = [
+        {"middleware": ClosedDescriptions, "args": [], "kwargs": {}, "name": "closed descriptions"}
+    ]

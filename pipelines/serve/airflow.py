@@ -4,7 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipelines.serve.secret import airflow_passwords, fernet_key, password
+from pipelines.serve.database import database
+from pipelines.serve.secret import airflow_passwords, new_fernet_key, new_key, secret
 from pipelines.settings import REPOSITORY, Settings
 
 USER = "admin"
@@ -28,9 +29,9 @@ def home(settings: Settings) -> Path:
 
 def admin_password(settings: Settings) -> str:
     """The password of the one user; made, with the file that Airflow reads, on the first call."""
-    secret = password(home(settings) / "admin-password")
-    airflow_passwords(home(settings) / "passwords.json", {USER: secret})
-    return secret
+    password = secret("airflow_admin_password", home(settings) / "admin-password")
+    airflow_passwords(home(settings) / "passwords.json", {USER: password})
+    return password
 
 
 def environment(settings: Settings, base: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -49,16 +50,19 @@ def environment(settings: Settings, base: Mapping[str, str] = os.environ) -> dic
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
         "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
-        "CORE__EXECUTION_API_SERVER_URL": f"{url(settings)}/execution/",
-        "CORE__FERNET_KEY": fernet_key(keys / "fernet"),
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}",
-        "API__HOST": "127.0.0.1",
+        "CORE__EXECUTION_API_SERVER_URL": f"{settings.airflow_url or url(settings)}/execution/",
+        "CORE__FERNET_KEY": secret("airflow_fernet", keys / "fernet", new_fernet_key),
+        "DATABASE__SQL_ALCHEMY_CONN": database(
+            "airflow_database", settings.airflow_database, f"sqlite:///{folder / 'airflow.db'}"
+        ),
+        "API__HOST": settings.listen,
         "API__PORT": str(settings.airflow_port),
         "API__BASE_URL": url(settings),
         "API__WORKERS": "1",
         "API__EXPOSE_CONFIG": "False",
-        "API__SECRET_KEY": password(keys / "session"),
-        "API_AUTH__JWT_SECRET": password(keys / "jwt", 48),
+        "API__ENABLE_SWAGGER_UI": "False",  # no link to pages that `nightmarket_airflow.closed` closes
+        "API__SECRET_KEY": secret("airflow_session", keys / "session"),
+        "API_AUTH__JWT_SECRET": secret("airflow_jwt", keys / "jwt", new_key),
         "LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
         "DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         # A killed task is noticed within a minute, not five.

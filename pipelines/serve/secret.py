@@ -8,6 +8,7 @@ import base64
 import json
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from pipelines.files import write_atomic
@@ -22,17 +23,27 @@ def given(name: str) -> str | None:
     return path.read_text().strip() if path is not None and path.is_file() else None
 
 
-def password(path: Path, characters: int = 24) -> str:
-    """The secret kept in `path`; made on the first call."""
-    if not path.exists():
-        write_atomic(path, secrets.token_urlsafe(characters).encode(), mode=0o600)
-    return path.read_text()
+def new_password() -> str:
+    return secrets.token_urlsafe(24)
 
 
-def fernet_key(path: Path) -> str:
+def new_key() -> str:
+    """For signatures: longer, since whoever guesses it can sign as anybody."""
+    return secrets.token_urlsafe(48)
+
+
+def new_fernet_key() -> str:
     """A key of the form that Fernet wants: 32 random bytes in URL-safe base 64."""
+    return base64.urlsafe_b64encode(os.urandom(32)).decode()
+
+
+def secret(name: str, path: Path, make: Callable[[], str] = new_password) -> str:
+    """The secret of this name that was given; else the one kept in `path`, made on the first call."""
+    found = given(name)
+    if found is not None:
+        return found
     if not path.exists():
-        write_atomic(path, base64.urlsafe_b64encode(os.urandom(32)), mode=0o600)
+        write_atomic(path, make().encode(), mode=0o600)
     return path.read_text()
 
 

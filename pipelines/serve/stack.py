@@ -3,10 +3,7 @@
 import json
 import secrets
 import socket
-import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,17 +12,13 @@ from pipelines.errors import NightmarketError
 from pipelines.files import write_atomic
 from pipelines.serve import airflow, mlflow, processes
 from pipelines.serve.client import Airflow
-from pipelines.settings import REPOSITORY, Settings
+from pipelines.serve.health import airflow_problem, mlflow_problem
+from pipelines.serve.server import AIRFLOW, MLFLOW, POOLS, migrate, server
+from pipelines.settings import Settings
 
 Report = Callable[[str], None]
 START_SECONDS = 300.0
-MLFLOW = "mlflow"
 SERVERS = (*airflow.SERVERS, MLFLOW)
-POOLS = {
-    "warehouse_write": "one writer at a time in the warehouse",
-    "gpu": "one training at a time",
-    "turn": "one run at a time asks whether it is its turn",
-}
 
 
 def up(settings: Settings, report: Report) -> dict[str, Any]:
@@ -42,7 +35,7 @@ def up(settings: Settings, report: Report) -> dict[str, Any]:
         if len(missing) == len(SERVERS):
             _require_free(settings)
         report("airflow: preparing its database")
-        _prepare(settings)
+        migrate(settings)
         _start(settings, mark, missing)
     _wait(settings, report)
     Airflow.log_in(settings).ensure_pools(POOLS)
@@ -74,13 +67,8 @@ def _start(settings: Settings, mark: str, names: list[str]) -> None:
     running = _running(settings)
     for name in names:
         log = settings.home / "logs" / f"{name}.log"
-        if name == MLFLOW:
-            command, environment, folder = mlflow.command(settings), mlflow.environment(settings), mlflow.home(settings)
-        else:
-            words = airflow.SERVERS[name]
-            command, environment = [str(airflow.PROGRAM), *words], airflow.environment(settings)
-            folder = airflow.home(settings)
-        running[name] = processes.start(command, environment, mark, log, folder)
+        found = server(settings, name if name == MLFLOW else AIRFLOW + name)
+        running[name] = processes.start(found.command, found.environment, mark, log, found.folder)
     write_atomic(settings.run / "servers.json", json.dumps(running).encode())
 
 
@@ -126,19 +114,6 @@ def _require_free(settings: Settings) -> None:
                 ) from error
 
 
-def _prepare(settings: Settings) -> None:
-    """Folders that only the owner may enter, and Airflow's tables."""
-    for folder in (airflow.home(settings), mlflow.home(settings)):
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
-    command = [str(airflow.PROGRAM), "db", "migrate"]
-    environment = airflow.environment(settings)
-    done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no message"]
-        raise NightmarketError(f"airflow db migrate failed: {last[0][:300]}")
-
-
 def _wait(settings: Settings, report: Report) -> None:
     deadline = time.monotonic() + START_SECONDS
     said: set[str] = set()
@@ -164,30 +139,11 @@ def _wait(settings: Settings, report: Report) -> None:
 def _last_words(log: Path) -> str:
     """The newest line of a log that tells of an error, else its last line."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    lines = [line for line in lines if "Background on this error" not in line]  # SQLAlchemy's last one is a link
     told = [line for line in lines if "error" in line.lower()] or lines or ["it said nothing"]
     return told[-1][:300]
 
 
 def _unhealthy(settings: Settings) -> dict[str, str]:
     """What is wrong with each server; '' where nothing is."""
-    return {
-        "airflow": _airflow_problem(f"{airflow.url(settings)}/api/v2/monitor/health"),
-        "mlflow": _answers(f"{mlflow.url(settings)}/health")[1],
-    }
-
-
-def _airflow_problem(address: str) -> str:
-    body, problem = _answers(address)
-    if problem:
-        return problem
-    components = json.loads(body)
-    bad = [n for n in ("scheduler", "dag_processor", "triggerer") if components.get(n, {}).get("status") != "healthy"]
-    return f"{', '.join(bad)} not healthy yet" if bad else ""
-
-
-def _answers(address: str) -> tuple[str, str]:
-    try:
-        with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - http on our own loopback address
-            return answer.read().decode(), ""
-    except (urllib.error.URLError, OSError) as error:
-        return "", str(getattr(error, "reason", error))
+    return {"airflow": airflow_problem(airflow.url(settings)), "mlflow": mlflow_problem(settings)}

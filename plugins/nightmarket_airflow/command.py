@@ -17,6 +17,13 @@ from nightmarket_airflow.links import ReportsLink
 BIN = Path(__file__).resolve().parents[2] / ".venv" / "bin"
 STOP_SECONDS = 15
 
+# 1 is PR_SET_PDEATHSIG of prctl(2), 9 is SIGKILL; whose parent is gone already is too late to be told.
+_DIE_WITH_PARENT = (
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9);"
+    " sys.exit('the task that started this is gone') if os.getppid() != int(sys.argv[1]) else None;"
+    " os.execv(sys.argv[2], sys.argv[2:])"
+)
+
 
 class CommandFailed(AirflowException):
     """The command was killed, or could not reach what it needs: the same call may succeed on the next try."""
@@ -41,8 +48,9 @@ class Command(BaseOperator):
         self._process: subprocess.Popen[str] | None = None
 
     def execute(self, context: Any) -> dict[str, Any]:
-        command = [str(BIN / "nightmarket"), *given(self.words)]
-        self.log.info("nightmarket %s", " ".join(command[1:]))
+        words = given(self.words)
+        command = [*dying_with_us(), str(BIN / "nightmarket"), *words]
+        self.log.info("nightmarket %s", " ".join(words))
         last = ""
         with subprocess.Popen(
             command,
@@ -53,7 +61,6 @@ class Command(BaseOperator):
             text=True,
             errors="replace",
             bufsize=1,
-            preexec_fn=die_with_parent if sys.platform == "linux" else None,
         ) as self._process:
             for line in self._process.stdout or ():
                 last = line.rstrip("\n") or last
@@ -89,12 +96,15 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
 
 
-def die_with_parent() -> None:
-    """A command whose task was killed must not work on beside the next try (the fence would refuse it anyway)."""
-    import ctypes
+def dying_with_us() -> list[str]:
+    """What to put before a command so that it is killed with its task.
 
-    set_parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
-    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+    It must not work on beside the next try (the fence would refuse it anyway). The kernel is told by the new process
+    itself: code between fork and exec (`preexec_fn`) would first run the fork handlers of every library loaded here.
+    """
+    if sys.platform != "linux":
+        return []
+    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())]
 
 
 def result(code: int, last: str) -> dict[str, Any]:

@@ -1,12 +1,16 @@
 """A command becomes a task: its words, its environment, its failure in its own words."""
 
+import contextlib
 import json
 import signal
 import stat
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from nightmarket_airflow import command
@@ -101,3 +105,28 @@ def test_a_task_that_is_stopped_stops_its_command(tmp_path: Path, monkeypatch: p
     thread.join(60)
     assert not thread.is_alive()
     assert "SIGTERM" in str(outcome[0])
+
+
+def lives(pid: int) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def test_a_command_dies_with_the_task_that_started_it(tmp_path: Path) -> None:
+    program(tmp_path, f"echo $$ > {tmp_path}/pid.new\nmv {tmp_path}/pid.new {tmp_path}/pid\nexec sleep 600")
+    code = (
+        f"import sys; from pathlib import Path; sys.path.insert(0, {str(Path(command.__file__).parents[1])!r});"
+        f"from nightmarket_airflow import command; command.BIN = Path({str(tmp_path)!r});"
+        "command.Command(task_id='load', words=['load']).execute({})"
+    )
+    task = subprocess.Popen([sys.executable, "-c", code])
+    while not (tmp_path / "pid").exists():
+        assert task.poll() is None
+        time.sleep(0.01)
+    pid = int((tmp_path / "pid").read_text())
+    assert lives(pid)
+    task.kill()
+    task.wait()
+    while lives(pid):
+        time.sleep(0.01)
