@@ -1,11 +1,15 @@
 """Engines: what cannot start is said in one line."""
 
+import re
 from dataclasses import replace
 
+import grpc
 import pytest
+from pyspark.errors import PySparkException
+from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 
-from pipelines.errors import NightmarketError, UsageError
-from pipelines.session import spark_session
+from pipelines.errors import NightmarketError, Unavailable, UsageError
+from pipelines.session import engine_failed, spark_session
 from pipelines.settings import Settings
 
 
@@ -26,3 +30,25 @@ def test_a_session_counts_in_utc_and_its_port_is_closed_afterwards(settings: Set
         assert session.conf.get("spark.sql.session.timeZone") == "UTC"
         moment = session.sql("select cast(timestamp'2020-01-02T00:30:00+01:00' as string)").collect()[0][0]
     assert moment == "2020-01-01 23:30:00"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "says"),
+    [
+        (SparkConnectGrpcException("gone", grpc_status_code=grpc.StatusCode.UNAVAILABLE), Unavailable, "went away"),
+        (SparkConnectGrpcException("[INVALID_HANDLE.SESSION_NOT_FOUND] new"), Unavailable, "went away"),
+        (SparkConnectGrpcException('<_Rpc\n\tdetails = "no geheim"\n>'), NightmarketError, r"failed: no \*\*\*$"),
+        (PySparkException("[DIVIDE_BY_ZERO] in\nline 2"), NightmarketError, r"failed: \[DIVIDE_BY_ZERO\] in$"),
+    ],
+)
+def test_an_engine_that_went_away_may_be_back_in_a_minute(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    error: PySparkException,
+    kind: type[NightmarketError],
+    says: str,
+) -> None:
+    monkeypatch.setenv("SPARK_CONNECT_AUTHENTICATE_TOKEN", "geheim")
+    found = engine_failed(settings, "preprocess of 2024-05-01", error)
+    assert type(found) is kind
+    assert re.search(f"^preprocess of 2024-05-01: the engine sail {says}", str(found))
