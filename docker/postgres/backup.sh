@@ -6,6 +6,11 @@ folder=$1
 umask 077
 mkdir -p "$folder"
 user=${POSTGRES_USER:-postgres}
+secret=${NIGHTMARKET_SECRETS:-/run/secrets}/pg_superuser
+if [ -z "${PGPASSFILE:-}" ] && [ -f "$secret" ]; then
+    PGPASSWORD=$(cat "$secret")
+    export PGPASSWORD
+fi
 pg_dumpall --username "$user" --roles-only --no-role-passwords >/dev/null # fails early where the server refuses us
 pg_dumpall --username "$user" --roles-only --file "$folder/roles.sql.part"
 for database in warehouse airflow mlflow; do

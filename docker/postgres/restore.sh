@@ -3,6 +3,11 @@
 set -eu
 folder=$1
 user=${POSTGRES_USER:-postgres}
+secret=${NIGHTMARKET_SECRETS:-/run/secrets}/pg_superuser
+if [ -z "${PGPASSFILE:-}" ] && [ -f "$secret" ]; then
+    PGPASSWORD=$(cat "$secret")
+    export PGPASSWORD
+fi
 for name in roles.sql warehouse.dump airflow.dump mlflow.dump; do
     test -f "$folder/$name" || { echo "restore: there is no $folder/$name: this is no finished backup" >&2; exit 1; }
 done

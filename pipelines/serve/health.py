@@ -2,12 +2,15 @@
 
 import json
 import socket
+import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
+from pipelines.bi import watch
 from pipelines.errors import Unavailable, UsageError
 from pipelines.serve import airflow, mlflow
-from pipelines.serve.server import AIRFLOW, MLFLOW, NAMES, SPARK, SPARK_CONNECT, host_of
+from pipelines.serve.server import AIRFLOW, BI_WATCH, MLFLOW, NAMES, SPARK, SPARK_CONNECT, host_of
 from pipelines.settings import Settings
 
 MASTER_PORT, CONNECT_PORT = 7077, 15002
@@ -22,6 +25,8 @@ def require_healthy(settings: Settings, name: str) -> None:
     component = name.removeprefix(AIRFLOW).replace("-", "_")
     if name == MLFLOW:
         problem = mlflow_problem(settings)
+    elif name == BI_WATCH:
+        problem = _beats(watch.beat(settings))
     elif name == SPARK_CONNECT:
         problem = _listens(host_of(settings), CONNECT_PORT)
     elif name in SPARK:
@@ -40,6 +45,12 @@ def _listens(host: str, port: int) -> str:
             return ""
     except OSError as error:
         return f"nobody listens at {host}:{port} ({error.strerror or error})"
+
+
+def _beats(file: Path) -> str:
+    """A process without a port touches a file after each round."""
+    age = time.time() - file.stat().st_mtime if file.exists() else float("inf")
+    return "" if age < 4 * watch.EVERY_SECONDS else "its last round is long ago, or none has come yet"
 
 
 def mlflow_problem(settings: Settings) -> str:

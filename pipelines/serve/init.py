@@ -14,13 +14,12 @@ from pipelines.files import write_atomic
 from pipelines.serve.secret import new_fernet_key, new_key, new_password
 
 FOLDER = "secrets"
-ROLES = ("owner", "loader", "transformer", "publisher", "airflow", "mlflow")
+ROLES = ("owner", "loader", "transformer", "publisher", "bi_reader", "airflow", "mlflow")
 """Roles of PostgreSQL that our own processes log in as."""
 
 GENERATED: dict[str, Callable[[], str]] = {
     "pg_superuser": new_password,
     **{f"pg_{role}": new_password for role in ROLES},
-    "pg_bi_reader": new_password,
     "s3_access_key": lambda: secrets.token_hex(10).upper(),
     "s3_secret_key": new_password,
     "spark_connect_token": new_key,

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -20,7 +21,8 @@ from pipelines.settings import REPOSITORY, Settings
 MLFLOW = "mlflow"
 AIRFLOW = "airflow-"
 SPARK_MASTER, SPARK_WORKER, SPARK_CONNECT = SPARK = ("spark-master", "spark-worker", "spark-connect")
-NAMES = (*(f"{AIRFLOW}{name}" for name in airflow.SERVERS), MLFLOW, *SPARK)
+BI_WATCH = "bi-watch"
+NAMES = (*(f"{AIRFLOW}{name}" for name in airflow.SERVERS), MLFLOW, *SPARK, BI_WATCH)
 POOLS = {
     "warehouse_write": "one writer at a time in the warehouse",
     "gpu": "one training at a time",
@@ -45,6 +47,8 @@ def server(settings: Settings, name: str) -> Server:
         return Server(mlflow.command(settings), mlflow.environment(settings), _private(mlflow.home(settings)))
     if name in SPARK:
         return _spark(settings, name)
+    if name == BI_WATCH:
+        return Server([sys.executable, "-m", "pipelines.bi.watch"], dict(os.environ), REPOSITORY)
     folder, words = _private(airflow.home(settings)), airflow.SERVERS[name.removeprefix(AIRFLOW)]
     if words == airflow.SERVERS["api-server"]:
         airflow.admin_password(settings)  # makes the file that it reads; the others are not given this secret

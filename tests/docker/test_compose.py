@@ -76,7 +76,7 @@ def test_who_gets_which_secret_is_as_narrow_as_it_can_be() -> None:
         for secret in COMPOSE["secrets"]
     }
     assert holders["pg_superuser"] == {"postgres"}
-    assert holders["pg_bi_reader"] == {"postgres", "bi-psql"}
+    assert holders["pg_bi_reader"] == {"postgres", "bi-psql", "airflow-scheduler"}  # for `nightmarket query`
     assert holders["airflow_admin_password"] == {"airflow-api-server"}
     assert holders["pg_mlflow"] == {"postgres", "mlflow"}
     assert holders["spark_connect_token"] == {"spark-connect", "airflow-scheduler"}
@@ -152,6 +152,7 @@ TALKS_TO = {
     "spark-connect": {"spark-master", "spark-worker-1", "spark-worker-2"},
     "train": {"postgres", "objects", "mlflow"},
     "bi-psql": {"postgres"},
+    "bi-watch": {"postgres"},
 }
 
 

@@ -55,7 +55,7 @@ def test_the_password_file_holds_our_roles_and_nobody_else_s(root: Path) -> None
     init.init(root)
     lines = (root / "secrets" / "pgpass").read_text().splitlines()
     assert [line.split(":")[3] for line in lines] == list(init.ROLES)
-    assert "bi_reader" not in init.ROLES
+    assert "superuser" not in init.ROLES
 
 
 def test_the_object_store_knows_one_user_with_our_keys(root: Path) -> None:
