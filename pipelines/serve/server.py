@@ -15,7 +15,7 @@ from typing import NoReturn
 from pipelines.errors import NightmarketError, Unavailable, UsageError
 from pipelines.files import write_atomic
 from pipelines.serve import airflow, mlflow
-from pipelines.serve.secret import given, new_key, secret
+from pipelines.serve.secret import new_key, secret
 from pipelines.settings import REPOSITORY, Settings
 
 MLFLOW = "mlflow"
@@ -72,7 +72,9 @@ def _spark(settings: Settings, name: str) -> Server:
     commands = {
         SPARK_MASTER: spark.master_command, SPARK_WORKER: spark.worker_command, SPARK_CONNECT: spark.connect_command,
     }  # fmt: skip
-    token = given("spark_connect_token") if name == SPARK_CONNECT else None
+    # Without a token the server would ask nobody for one.
+    own = settings.home / "spark" / "connect-token"
+    token = secret("spark_connect_token", own, new_key) if name == SPARK_CONNECT else None
     return Server(commands[name](node), spark.environment(node, token), node.folder)
 
 
