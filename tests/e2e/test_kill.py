@@ -43,6 +43,9 @@ KILL_POINTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 )
 
 
+TOUCHES_THE_WAREHOUSE = ("load", "features", "score", "marts", "publish")
+"""On PostgreSQL the other steps do what they do embedded, and are killed there."""
+
 # The homes that a law holds for: the warehouse embedded, and on PostgreSQL.
 AFTER_HISTORY, CLEAN = ("after_history", "served_after_history"), ("clean", "served_clean")
 HOMES = list(zip(AFTER_HISTORY, CLEAN, strict=True))
@@ -60,7 +63,7 @@ def test_killed_at_every_point_the_night_ends_equal(request: Fixture, start: str
     before = what_bi_sees(home)
     killed = 0
     for words, points in KILL_POINTS:
-        for point in points:
+        for point in points if start == "after_history" or words[0] in TOUCHES_THE_WAREHOUSE else ():
             result = command(home, *words, "--date", str(day), NIGHTMARKET_FAULT=point)
             assert result.returncode == -signal.SIGKILL, f"{words} was not killed at {point}: {result.stderr[-500:]}"
             killed += 1
@@ -71,7 +74,7 @@ def test_killed_at_every_point_the_night_ends_equal(request: Fixture, start: str
                 assert "only partly in the lake" in last_json(refused)["error"], f"loaded after {point}"
         again = command(home, *words, "--date", str(day))
         assert again.returncode == 0, f"{words} after its kills: {again.stderr[-800:]}"
-    assert killed >= 25
+    assert killed >= (25 if start == "after_history" else 12)
     nights(home, NIGHTS[1:])
     assert hashes(home) == hashes(clean)
 

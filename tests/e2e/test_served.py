@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -95,6 +94,8 @@ def test_postgresql_killed_in_mid_night_and_started_again_ends_equal(
         (tmp_path / point).touch()
         line = in_one_line(night)
         assert "PostgreSQL at 127.0.0.1" in line and "went away" in line
+        refused = command(own_home, "load", "--date", str(HISTORY_UNTIL))
+        assert "does not answer" in last_json(refused)["error"] and last_json(refused)["retry"]
         own_server.start()
 
     while_dbt_builds(own_home, own_server.kill)
@@ -121,18 +122,6 @@ def while_dbt_builds(home: Path, disturb: Callable[[], None]) -> None:
     assert "PostgreSQL" in line and ("went away while dbt built" in line or "does not answer" in line)
 
 
-@pytest.mark.slow
-def test_no_server_is_said_and_the_night_goes_on_when_it_is_back(own_server: Server, own_home: Path) -> None:
-    own_server.kill()
-    result = command(own_home, "load", "--date", str(HISTORY_UNTIL))
-    assert result.returncode == 1
-    assert "does not answer" in last_json(result)["error"]
-    assert last_json(result)["retry"]
-    own_server.start()
-    nights(own_home, NIGHTS[:1])
-    assert bi.current_night(settings_of(own_home)) == NIGHTS[0]
-
-
 # ---- backup and restore --------------------------------------------------------------------------------------------
 
 
@@ -140,13 +129,12 @@ def test_no_server_is_said_and_the_night_goes_on_when_it_is_back(own_server: Ser
 def test_backup_loss_of_the_data_folder_restore_ends_equal(
     own_server: Server, own_home: Path, clean: Path, tmp_path: Path
 ) -> None:
+    run_script(own_server, "backup.sh", tmp_path / "older")
     nights(own_home, NIGHTS[:1])
     before = hashes(own_home)
     run_script(own_server, "backup.sh", tmp_path / "backup")
-    own_server.lose()
-    own_server.initialise()
-    own_server.start()
-    run_script(own_server, "restore.sh", tmp_path / "backup")
+
+    lose_and_restore(own_server, tmp_path / "backup")
     assert hashes(own_home) == before
     assert bi.current_night(settings_of(own_home)) == NIGHTS[0]
     with psycopg.connect(own_server.conninfo, user="bi_reader") as reader:  # roles, passwords and rights, too
@@ -156,19 +144,16 @@ def test_backup_loss_of_the_data_folder_restore_ends_equal(
     nights(own_home, NIGHTS[1:])
     assert hashes(own_home) == hashes(clean)
 
-
-@pytest.mark.slow
-def test_an_older_backup_is_brought_level_by_running_the_nights_since(
-    own_server: Server, own_home: Path, clean: Path, tmp_path: Path
-) -> None:
-    run_script(own_server, "backup.sh", tmp_path / "backup")
-    nights(own_home)
-    own_server.lose()
-    own_server.initialise()
-    own_server.start()
-    run_script(own_server, "restore.sh", tmp_path / "backup")
+    lose_and_restore(own_server, tmp_path / "older")  # brought level by running the nights since
     nights(own_home)
     assert hashes(own_home) == hashes(clean)
+
+
+def lose_and_restore(server: Server, backup: Path) -> None:
+    server.lose()
+    server.initialise()
+    server.start()
+    run_script(server, "restore.sh", backup)
 
 
 def run_script(server: Server, name: str, folder: Path) -> None:
@@ -239,13 +224,3 @@ def test_readers_see_whole_nights_through_200_publishes(served: Settings) -> Non
     assert torn.empty(), torn.get()
     assert all(count > 0 and nights_seen > 1 for count, nights_seen in counts), counts
     assert bi.current_night(served) == shop.FIRST + timedelta(PUBLISHES)
-
-
-@pytest.mark.slow
-def test_a_whole_night_killed_and_run_again_ends_equal(served_after_history: Path, clean: Path, copy_of: Copy) -> None:
-    for point in ("score.written", "publish.guarded"):
-        home = copy_of(served_after_history)
-        killed = command(home, "night", "--date", str(NIGHTS[0]), NIGHTMARKET_FAULT=point)
-        assert killed.returncode == -signal.SIGKILL
-        nights(home)
-        assert hashes(home) == hashes(clean)

@@ -1,6 +1,5 @@
 """One server by name, as a container runs it: told what `up` tells it, and what the settings say of its neighbours."""
 
-import importlib.util
 import os
 import socket
 from dataclasses import replace
@@ -35,12 +34,6 @@ def kept(settings: Settings, name: str) -> str:
     return (settings.home.parent / "secrets" / name).read_text()
 
 
-needs_spark = pytest.mark.skipif(
-    importlib.util.find_spec("pipelines.serve.spark") is None, reason="pipelines/serve/spark.py is not there yet"
-)
-EACH = [pytest.param(name, marks=needs_spark if name in server.SPARK else []) for name in server.NAMES]
-
-
 def test_each_server_of_the_stack_can_be_run_by_itself(settings: Settings) -> None:
     assert server.server(settings, "airflow-scheduler").command[1:] == ["scheduler", "--skip-serve-logs"]
     assert server.server(settings, "mlflow").command[1:4] == ["-m", "mlflow", "server"]
@@ -48,7 +41,6 @@ def test_each_server_of_the_stack_can_be_run_by_itself(settings: Settings) -> No
         server.server(settings, "redis")
 
 
-@needs_spark
 def test_a_node_of_the_cluster_binds_the_name_that_others_know_it_by(served: Settings) -> None:
     inside = replace(served, spark_master="spark-master", spark_cores=3, spark_memory_mib=1024)
     words = server.server(inside, "spark-worker").command
@@ -59,7 +51,6 @@ def test_a_node_of_the_cluster_binds_the_name_that_others_know_it_by(served: Set
     assert alone[alone.index("--host") + 1] == "127.0.0.1"
 
 
-@needs_spark
 def test_only_the_connect_server_is_given_the_token(served: Settings) -> None:
     token = kept(served, "spark_connect_token")
     holders = {name for name in server.SPARK if token in server.server(served, name).environment.values()}
@@ -92,7 +83,7 @@ def test_mlflow_in_a_container_keeps_runs_users_and_files_elsewhere_and_answers_
     assert found.environment["MLFLOW_AUTH_ADMIN_PASSWORD"] == kept(served, "mlflow_admin_password")
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", server.NAMES)
 def test_no_secret_is_among_the_words_of_a_process(served: Settings, name: str) -> None:
     words = " ".join(server.server(served, name).command)
     assert [secret for secret in init.GENERATED if kept(served, secret) in words] == []
