@@ -22,7 +22,7 @@ import sys
 from pipelines import contracts
 events = contracts.EVENTS
 object.__setattr__(events, "columns", (*events.columns, contracts.Column("device")))
-contracts.RAW_TABLES["events"] = contracts.TABLES["raw.events"] = contracts._raw(events)
+contracts.RAW_TABLES["events"] = contracts.TABLES["raw.events"] = contracts.tables._raw(events)
 from pipelines.cli import main
 sys.argv = ["nightmarket", *sys.argv[1:]]
 main()

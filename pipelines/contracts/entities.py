@@ -1,0 +1,159 @@
+"""Entities: what lands, and the lake tables it becomes. No literal of a column elsewhere."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+Kind = Literal["string", "int", "decimal", "timestamp", "date", "map"]
+
+EVENT_TYPES = (
+    "impression", "view", "search", "add_to_cart", "remove_from_cart",
+    "purchase", "return", "rating", "coupon_redeem",
+)  # fmt: skip
+
+MONEY = pa.decimal128(18, 6)
+"""Unit prices keep six decimals so that quantity * unit_price rounds back to the cent that was charged."""
+
+_ARROW: dict[Kind, pa.DataType] = {
+    "string": pa.string(),
+    "int": pa.int64(),
+    "decimal": MONEY,
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "date": pa.date32(),
+    "map": pa.map_(pa.string(), pa.string()),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    kind: Kind = "string"
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Entity:
+    """One kind of landing file and the lake table it becomes.
+
+    `key` makes a row unique within its lake partition; rows that repeat it are duplicates, not errors.
+    `partition` is the lake partition column: events by the day they happened, everything else by delivery day.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    partition: str
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.columns)
+
+    def lake_schema(self) -> pa.Schema:
+        """Contract columns, then provenance. Nullable throughout: requirements are checked, not encoded."""
+        return pa.schema([pa.field(c.name, _ARROW[c.kind]) for c in self.columns] + list(PROVENANCE[self.partition]))
+
+
+# Provenance: where a row came from. It orders duplicates (the earliest delivery wins) and makes "as of night D"
+# mean "nothing that happened or was delivered after D".
+LANDING_DATE, FILE, LINE = "landing_date", "file", "line"
+EVENT_DATE, SESSION, IS_DUPLICATE = "event_date", "session_id", "is_duplicate"
+_COMMON = (
+    pa.field(LANDING_DATE, pa.date32()),
+    pa.field(FILE, pa.string()),  # path below landing/<shop>/<entity>/
+    pa.field(LINE, pa.int64()),  # 1-based record number in that file
+    pa.field(IS_DUPLICATE, pa.bool_()),
+)
+PROVENANCE: dict[str, tuple[pa.Field, ...]] = {
+    EVENT_DATE: (pa.field(EVENT_DATE, pa.date32()), *_COMMON),
+    LANDING_DATE: _COMMON,
+}
+
+EVENTS = Entity(
+    "events",
+    key=("event_id",),
+    partition=EVENT_DATE,
+    columns=(
+        Column("event_id", required=True),
+        Column("occurred_at", "timestamp", required=True),
+        Column("event_type", required=True),
+        Column("user_id"),
+        Column("session_id"),
+        Column("item_id"),
+        Column("quantity", "int"),
+        Column("unit_price", "decimal"),
+        Column("query"),
+        Column("surface"),
+        Column("position", "int"),
+        Column("recommendation_id"),
+        Column("promotion_id"),
+        # A line that is no product (postage, fees, manual or stock adjustments): the code; such a row has no item_id.
+        Column("charge_code"),
+    ),
+)
+PRODUCTS = Entity(
+    "products",
+    key=("item_id",),
+    partition=LANDING_DATE,
+    columns=(
+        Column("item_id", required=True),
+        Column("title"),
+        Column("description"),
+        Column("brand"),
+        Column("category_path"),
+        Column("price", "decimal"),
+        Column("image_uri"),
+        Column("available_from", "date"),
+        Column("available_to", "date"),
+        Column("attributes", "map"),
+    ),
+)
+USERS = Entity(
+    "users",
+    key=("user_id",),
+    partition=LANDING_DATE,
+    columns=(Column("user_id", required=True), Column("attributes", "map")),
+)
+CAMPAIGNS = Entity(
+    "campaigns",
+    key=("campaign_id", "user_id"),
+    partition=LANDING_DATE,
+    columns=(
+        Column("campaign_id", required=True),
+        Column("user_id", required=True),  # a household or customer the campaign was sent to
+        Column("campaign_type"),
+        Column("starts_on", "date"),
+        Column("ends_on", "date"),
+    ),
+)
+COUPONS = Entity(
+    "coupons",
+    key=("coupon_id", "campaign_id", "item_id"),
+    partition=LANDING_DATE,
+    columns=(
+        Column("coupon_id", required=True),
+        Column("campaign_id", required=True),
+        Column("item_id", required=True),
+    ),
+)
+ENTITIES: dict[str, Entity] = {e.name: e for e in (EVENTS, PRODUCTS, USERS, CAMPAIGNS, COUPONS)}
+
+# Optional technical columns of a landing file. A source that cannot read a line of its origin passes it on whole:
+# `unreadable` holds the raw text, `unreadable_reason` why; preprocess quarantines it. `line` saves a rewrite.
+UNREADABLE, UNREADABLE_REASON = "unreadable", "unreadable_reason"
+
+LATE_DAYS_REASON = "late"
+EARLY_DAYS = 1
+"""A file cut at local midnight west of Greenwich holds events of the next UTC date; as-of filters keep them for it."""
+
+QUARANTINE = "quarantine"
+QUARANTINE_SCHEMA = pa.schema(
+    [
+        pa.field(LANDING_DATE, pa.date32()),
+        pa.field("entity", pa.string()),
+        pa.field(FILE, pa.string()),
+        pa.field(LINE, pa.int64()),
+        pa.field("reason", pa.string()),
+        pa.field("raw", pa.string()),
+    ]
+)
