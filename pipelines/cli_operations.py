@@ -39,7 +39,7 @@ def query(
     sql: Annotated[str, typer.Argument(help="SQL over marts.*")],
     limit: Annotated[int, typer.Option(help="At most this many rows.", min=1, max=100_000)] = 1000,
 ) -> None:
-    """Ask the published BI file; read-only, no files, no network."""
+    """Ask what BI sees, with no more rights than BI has."""
     from pipelines.query import query as run
     from pipelines.query import show
 

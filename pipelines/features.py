@@ -204,9 +204,9 @@ def connection_environment(settings: Settings) -> dict[str, str]:
     """What dbt's profile asks for; the password comes from libpq's own file."""
     if not settings.postgres:
         return {"NIGHTMARKET_WAREHOUSE": str(settings.warehouse), "NIGHTMARKET_MEMORY_LIMIT": settings.memory_limit}
-    from psycopg.conninfo import conninfo_to_dict
+    from pipelines.warehouse.postgres import target
 
-    given = conninfo_to_dict(settings.postgres)
+    given = target(settings)
     named = {"HOST": "host", "PORT": "port", "DATABASE": "dbname", "SSLMODE": "sslmode"}
     return {f"NIGHTMARKET_PG_{name}": str(given[key]) for name, key in named.items() if key in given}
 

@@ -19,7 +19,7 @@ import duckdb
 from pipelines import built, ops, staging
 from pipelines.audit import verdicts
 from pipelines.contracts import OPS_NIGHTS, OPS_RUNS, SCORES_RECOMMENDATIONS
-from pipelines.errors import NightmarketError, Superseded
+from pipelines.errors import NightmarketError, Superseded, Unavailable
 from pipelines.fence import Attempt, guard, take
 from pipelines.files import write_atomic
 from pipelines.settings import Batch, Settings, night
@@ -184,14 +184,17 @@ def run_step(settings: Settings, step: Step, batch: Batch, report: Report) -> Re
         report(f"{batch.key}  {step.name:<15} STOPPED: {error}")
         raise
     except Exception as error:  # whatever it was, `ops.runs` must say that the step failed
+        lost = settings.lake_url and not isinstance(error, NightmarketError) and is_lost_store(error)
         reason = one_line(error)
-        if not isinstance(error, NightmarketError):
+        if lost:
+            reason = f"the lake at {settings.lake_url} went away while it was read: run this again ({reason[:200]})"
+        elif not isinstance(error, NightmarketError):
             reason += keep_traceback(settings, error)
         _record_run(settings, row, "failed", clock, error=reason)
         report(f"{batch.key}  {step.name:<15} FAILED after {time.monotonic() - clock:.1f} s: {reason}")
         if isinstance(error, NightmarketError) and not is_full_disk(error):  # that one is said in plain words
             raise
-        raise NightmarketError(f"{batch.key} {step.name}: {reason}") from error
+        raise (Unavailable if lost else NightmarketError)(f"{batch.key} {step.name}: {reason}") from error
     seconds = round(time.monotonic() - clock, 2)
     for line in result.pop("lines", []):
         report(line)
@@ -228,6 +231,11 @@ def is_full_disk(error: BaseException) -> bool:
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     signs = ("no space left", "disk full", "disk is full", "disk i/o error", "file too large", "could not write")
     return full or any(sign in str(error).lower() for sign in signs)
+
+
+def is_lost_store(error: BaseException) -> bool:
+    """Whether an object store that no longer answers is behind the error, in whichever library it surfaced."""
+    return "generic s3 error" in str(error).lower() and not is_full_disk(error)
 
 
 def one_line(error: BaseException) -> str:

@@ -54,10 +54,14 @@ class Server:
         self.write_secrets()
         self.initialise()
         self.start()
-        done = subprocess.run([str(INIT)], env=self.environment(), capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        self.set_up()
         with self.connect("superuser", "postgres") as connection:  # the warehouse before anybody writes to it
             connection.execute("create database untouched owner owner template warehouse")
+
+    def set_up(self) -> None:
+        """Databases and roles, as the image makes them at its first start."""
+        done = subprocess.run([str(INIT)], env=self.environment(), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
     def write_secrets(self) -> None:
         self.port = free_port()

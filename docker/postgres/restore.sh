@@ -1,5 +1,6 @@
 #!/bin/sh
-# restore.sh FOLDER: what backup.sh kept, into an empty server (its data folder was lost, or it is a new one).
+# restore.sh FOLDER: what backup.sh kept takes the place of the three databases of this server, which may be an empty one
+# or one that init.sh has set up. Stop what is connected first.
 set -eu
 folder=$1
 user=${POSTGRES_USER:-postgres}
@@ -11,11 +12,12 @@ fi
 for name in roles.sql warehouse.dump airflow.dump mlflow.dump; do
     test -f "$folder/$name" || { echo "restore: there is no $folder/$name: this is no finished backup" >&2; exit 1; }
 done
-# The superuser is there already, with the password that this server was made with.
-grep -v -e "^CREATE ROLE $user;" -e "^ALTER ROLE $user " "$folder/roles.sql" |
-    psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$user" --dbname postgres
+run() { psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$user" --dbname postgres "$@"; }
+# A role that is there already keeps its name and gets the password of the backup. The superuser keeps its own.
+sed -e "/^CREATE ROLE $user;/d" -e "/^ALTER ROLE $user /d" \
+    -e "s/^CREATE ROLE \(.*\);\$/select 'create role \1' where to_regrole('\1') is null \\\\gexec/" "$folder/roles.sql" | run
 for database in warehouse airflow mlflow; do
+    run --command "drop database if exists $database with (force)"
     pg_restore --username "$user" --dbname postgres --create --exit-on-error "$folder/$database.dump"
 done
-psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$user" --dbname postgres \
-    --command "revoke all on database postgres from public"
+run --command "revoke all on database postgres from public"

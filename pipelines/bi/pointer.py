@@ -11,22 +11,23 @@ from typing import Any
 import psycopg
 
 from pipelines.contracts import OPS_CURRENT_NIGHT, OPS_EDITIONS
-from pipelines.errors import NightmarketError
+from pipelines.errors import NightmarketError, Unavailable
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
 from pipelines.settings import Settings
 from pipelines.warehouse import Warehouse, columns_of, open_warehouse
-from pipelines.warehouse.postgres import EDITION_NUMBERS, PUBLISHER, connect
+from pipelines.warehouse.postgres import EDITION_NUMBERS, PUBLISHER, connect, target
 
 # A row older than `bi_history_days` is not shown; the first of these columns that a mart has decides.
 _DATED = ("scored_for", "event_date", "landing_date")
 BUILT, PUBLISHED, MARTS = "built", "published", "marts"
-_LONGEST_KEY = 6  # columns of an index; the planner gains nothing by more
+_LOOKED_AT = 6  # the ids of a mart are among its first columns
 
 
 def place(settings: Settings) -> str:
     """Where BI finds the marts."""
-    return f"PostgreSQL, schema {MARTS}, {settings.postgres}"
+    given = target(settings)
+    return f"PostgreSQL {given.get('host', '')}:{given.get('port', 5432)}/{given.get('dbname', '')}, schema {MARTS}"
 
 
 def publish(settings: Settings, night: date, attempt: Attempt) -> dict[str, int]:
@@ -39,10 +40,13 @@ def publish(settings: Settings, night: date, attempt: Attempt) -> dict[str, int]
         fault_point("publish.before_guard")
         with guard(settings, attempt):
             fault_point("publish.guarded")
-            _point_at(connection, edition, night)
+            with connection.transaction():
+                _fit_views(connection)
+                _point_at(connection, edition, night)
             fault_point("publish.swapped")
-            end_long_readers(settings, connection)
-            _drop_outlived(settings, connection)
+        fault_point("publish.shown")
+        end_long_readers(settings, connection)
+        _drop_outlived(settings, connection, edition)
     return rows
 
 
@@ -59,7 +63,7 @@ def _copy(settings: Settings, connection: Warehouse, edition: int, night: date) 
         raise NightmarketError("the warehouse has no marts; run `nightmarket features` first")
     rows: dict[str, int] = {}
     for mart, columns in built.items():
-        _fit_tables(connection, mart, columns)
+        _fit_table(connection, mart, columns)
         names = ", ".join(f'"{c}"' for c in columns)
         dated = next((c for c in _DATED if c in columns), None)
         kept, values = ("", []) if dated is None else (f'where "{dated}" > ?', [oldest])
@@ -72,42 +76,63 @@ def _copy(settings: Settings, connection: Warehouse, edition: int, night: date) 
     return rows
 
 
-def _fit_tables(connection: Warehouse, mart: str, columns: list[str]) -> None:
-    """The table that holds a mart's editions, and the view that BI asks, with the columns that dbt built.
+def _fit_table(connection: Warehouse, mart: str, columns: list[str]) -> None:
+    """The table that holds a mart's editions has every column that dbt built; a new one is null in earlier editions.
 
-    A new column is null in earlier editions. A view whose columns are others than before is made anew, with its rights.
+    Raises NightmarketError where a column has another type than before: its values would be cast in silence.
     """
-    table = f'{PUBLISHED}."{mart}"'
-    known = columns_of(connection, PUBLISHED).get(f"{PUBLISHED}.{mart}")
-    kinds = _kinds(connection, mart)
-    if known is None:
+    table, kinds = f'{PUBLISHED}."{mart}"', _kinds(connection, BUILT, mart)
+    known = _kinds(connection, PUBLISHED, mart)
+    if not known:
         described = ", ".join(f'"{c}" {kinds[c]}' for c in columns)
         connection.execute(f"create table {table} (edition bigint not null, {described})")
-        key = ", ".join(["edition", *(f'"{c}"' for c in columns if c in _leading(columns))])
+        key = ", ".join(["edition", *(f'"{c}"' for c in _leading(columns))])
         connection.execute(f"create index on {table} ({key})")
-        known = ["edition", *columns]
+        return
     for column in columns:
         if column not in known:
             connection.execute(f'alter table {table} add column "{column}" {kinds[column]}')
-    if columns_of(connection, MARTS).get(f"{MARTS}.{mart}") != columns:
-        names = ", ".join(f'"{c}"' for c in columns)
-        connection.execute(f'drop view if exists {MARTS}."{mart}"')
-        connection.execute(
-            f'create view {MARTS}."{mart}" as select {names} from {table}'
-            f" where edition = (select edition from {OPS_CURRENT_NIGHT.name})"
-        )
+        elif known[column] != kinds[column]:
+            raise NightmarketError(
+                f"mart {mart}: {column} is {kinds[column]} now and {known[column]} in what BI sees; give the column"
+                f" another name, or as owner of {table} alter its type"
+            )
 
 
 def _leading(columns: list[str]) -> list[str]:
     """The ids that BI looks rows up by, from a mart's first columns."""
-    return [c for c in columns[:_LONGEST_KEY] if c.endswith("_id") or c in ("segment", "event_date", "night")][:2]
+    return [c for c in columns[:_LOOKED_AT] if c.endswith("_id") or c in ("segment", "event_date", "night")][:2]
 
 
-def _kinds(connection: Warehouse, mart: str) -> dict[str, str]:
+def _fit_views(connection: Warehouse) -> None:
+    """The views that BI asks have the columns that dbt built; call it where the pointer moves, so that both are one.
+
+    A view with other columns than before is made anew, with its rights. That waits for whoever reads it just now, and
+    keeps others waiting meanwhile: so not for long, and the step is tried again.
+    """
+    built = {name.partition(".")[2]: columns for name, columns in columns_of(connection, BUILT).items()}
+    shown = {name.partition(".")[2]: columns for name, columns in columns_of(connection, MARTS).items()}
+    if built == shown:
+        return
+    connection.execute("set local lock_timeout = '10s'")
+    for mart in sorted({*built, *shown}):
+        if built.get(mart) == shown.get(mart):
+            continue
+        connection.execute(f'drop view if exists {MARTS}."{mart}"')
+        if mart in built:
+            names = ", ".join(f'"{c}"' for c in built[mart])
+            connection.execute(
+                f'create view {MARTS}."{mart}" as select {names} from {PUBLISHED}."{mart}"'
+                f" where edition = (select edition from {OPS_CURRENT_NIGHT.name})"
+            )
+
+
+def _kinds(connection: Warehouse, schema: str, mart: str) -> dict[str, str]:
+    """Types of a table's columns; none where there is no such table."""
     rows = connection.execute(
         "select attname, format_type(atttypid, atttypmod) from pg_attribute"
-        " where attrelid = cast(? as regclass) and attnum > 0 and not attisdropped",
-        [f'{BUILT}."{mart}"'],
+        " where attrelid = to_regclass(?) and attnum > 0 and not attisdropped",
+        [f'{schema}."{mart}"'],
     ).fetchall()
     return dict(rows)
 
@@ -115,38 +140,41 @@ def _kinds(connection: Warehouse, mart: str) -> dict[str, str]:
 def _point_at(connection: Warehouse, edition: int, night: date) -> None:
     """The one row that all views look at. What it pointed to before is superseded from now on."""
     now = datetime.now(UTC)
-    with connection.transaction():
-        connection.execute(f"update {OPS_EDITIONS.name} set superseded_at = ? where superseded_at is null", [now])
-        connection.execute(
-            f"insert into {OPS_EDITIONS.name} (edition, night, published_at) values (?, ?, ?)"
-            " on conflict (edition) do update set superseded_at = null",
-            [edition, night, now],
-        )
-        connection.execute(
-            f"insert into {OPS_CURRENT_NIGHT.name} (pointer, edition, night) values (1, ?, ?)"
-            " on conflict (pointer) do update set edition = excluded.edition, night = excluded.night",
-            [edition, night],
-        )
+    connection.execute(f"update {OPS_EDITIONS.name} set superseded_at = ? where superseded_at is null", [now])
+    connection.execute(
+        f"insert into {OPS_EDITIONS.name} (edition, night, published_at) values (?, ?, ?)"
+        " on conflict (edition) do update set superseded_at = null",
+        [edition, night, now],
+    )
+    connection.execute(
+        f"insert into {OPS_CURRENT_NIGHT.name} (pointer, edition, night) values (1, ?, ?)"
+        " on conflict (pointer) do update set edition = excluded.edition, night = excluded.night",
+        [edition, night],
+    )
 
 
-def _drop_outlived(settings: Settings, connection: Warehouse) -> None:
+def _drop_outlived(settings: Settings, connection: Warehouse, edition: int) -> None:
     """Editions that are not kept for `rollback` and that no reader can still be in, and rows of dead attempts.
 
-    Inside `guard` the rows of any other attempt are those of a dead or superseded one.
+    Call it after `edition` was shown: an attempt with a lower number that has shown nothing by then never will, while
+    the rows of a higher one may be about to be shown.
     """
     oldest = datetime.now(UTC) - timedelta(minutes=settings.bi_timeout_minutes)
     kept = set(_kept(settings, connection).values())
     gone = [
-        edition
-        for edition, superseded in connection.execute(
+        number
+        for number, superseded in connection.execute(
             f"select edition, superseded_at from {OPS_EDITIONS.name}"
         ).fetchall()
-        if edition not in kept and superseded is not None and superseded < oldest
+        if number not in kept and superseded is not None and superseded < oldest
     ]
     with connection.transaction():
         connection.execute(f"delete from {OPS_EDITIONS.name} where edition = any(?)", [gone])
         for table in columns_of(connection, PUBLISHED):
-            connection.execute(f"delete from {table} where edition not in (select edition from {OPS_EDITIONS.name})")
+            connection.execute(
+                f"delete from {table} where edition < ? and edition not in (select edition from {OPS_EDITIONS.name})",
+                [edition],
+            )
 
 
 def _kept(settings: Settings, connection: Warehouse) -> dict[date, int]:
@@ -174,8 +202,11 @@ def current_night(settings: Settings) -> date | None:
 
 def show_again(settings: Settings, night: date, attempt: Attempt) -> None:
     """Point BI at the kept edition of a night."""
-    with connect(settings, PUBLISHER) as connection, guard(settings, attempt):
-        _point_at(connection, _kept(settings, connection)[night], night)
+    with connect(settings, PUBLISHER) as connection, guard(settings, attempt), connection.transaction():
+        edition = _kept(settings, connection).get(night)
+        if edition is None:
+            raise NightmarketError(f"night {night} is not kept any more: see `nightmarket status` for those that are")
+        _point_at(connection, edition, night)
 
 
 def end_long_readers(settings: Settings, connection: Warehouse) -> int:
@@ -189,9 +220,14 @@ def end_long_readers(settings: Settings, connection: Warehouse) -> int:
 def ask(settings: Settings, sql: str, limit: int) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Column names and at most `limit` rows, asked as `bi_reader`."""
     try:
-        with psycopg.connect(settings.postgres, user="bi_reader") as reader:
+        reader = psycopg.connect(**target(settings), user="bi_reader", connect_timeout=30)
+    except psycopg.Error as error:
+        raise Unavailable(f"query: PostgreSQL does not answer bi_reader: {str(error).splitlines()[0]}") from error
+    try:
+        with reader, reader.cursor("asked") as cursor:  # a named one leaves the rows that nobody wants on the server
             reader.read_only = True
-            result = reader.execute(sql.encode())
-            return [d.name for d in result.description or []], result.fetchmany(limit)
+            cursor.execute(sql.encode())
+            rows = cursor.fetchmany(limit)
+            return [d.name for d in cursor.description or []], rows
     except psycopg.Error as error:
         raise NightmarketError(f"query failed: {' '.join(str(error).split())[:500]}") from error

@@ -1,5 +1,6 @@
 """Commits: the files staged for some partitions take the place of those committed there, in one Delta commit."""
 
+import hashlib
 import json
 import time
 from dataclasses import dataclass
@@ -50,7 +51,8 @@ def plan(settings: Settings, name: str, staged: Path, dates: list[date], base: d
     column = partition_column(name)
     found = table(settings, name)
     present = {path: file for path, file in files_of(found, name).items() if file.day in dates}
-    # Named after the staged attempt, not after this try at committing it: a rerun finds its own files again.
+    # Named after the staged attempt and its content, not after this try at committing it: a rerun finds its own files
+    # again, and an attempt of another home that bears the same number has other names.
     placed = [_place(settings, name, staged / f"{column}={d}", d, staged.parent.name) for d in dates]
     wanted = {path: file for files in placed for path, file in files.items()}
     moved = [str(d) for d in dates if _digest(present, d) != base.get(str(d), "")]
@@ -72,10 +74,15 @@ def _place(settings: Settings, name: str, folder: Path, day: date, attempt_id: s
     for index, file in enumerate(sorted(folder.glob("*.parquet"))):
         rows = pq.read_metadata(file).num_rows
         if rows:
-            path = f"{folder.name}/{attempt_id}-{index:05d}.parquet"
+            path = f"{folder.name}/{attempt_id}-{_sha256(file)[:12]}-{index:05d}.parquet"
             store.place(settings, name, path, file)
             placed[path] = DataFile(day, file.stat().st_size, rows)
     return placed
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def apply(settings: Settings, change: Change, attempt: Attempt) -> dict[str, int]:
@@ -100,7 +107,8 @@ def _write(settings: Settings, change: Change, attempt: Attempt) -> int:
     )
     try:
         found = _opened(settings, change)
-        _add_new_columns(found, schema_of(name))
+        if _add_new_columns(found, schema_of(name)) and found.version() != max(change.version, 0) + 1:
+            raise _overtaken(name)
         actions = _actions(change, column)
         found.create_write_transaction(actions, "append", schema, partition_by=[column], commit_properties=properties)
         return DeltaTable(store.location(settings, name)).version()
@@ -146,8 +154,11 @@ def _actions(change: Change, column: str) -> list[AddAction | RemoveAction]:
     return actions
 
 
-def _add_new_columns(found: DeltaTable, schema: pa.Schema) -> None:
+def _add_new_columns(found: DeltaTable, schema: pa.Schema) -> bool:
+    """Whether there were any: they are a version of their own, and one that lost a race is not tried again."""
     known = {field.name for field in found.schema().fields}
     fresh = [field for field in Schema.from_arrow(schema).fields if field.name not in known]
     if fresh:
-        found.alter.add_columns([Field(f.name, f.type, nullable=True) for f in fresh])
+        once = CommitProperties(max_commit_retries=0)
+        found.alter.add_columns([Field(f.name, f.type, nullable=True) for f in fresh], commit_properties=once)
+    return bool(fresh)

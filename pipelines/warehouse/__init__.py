@@ -1,7 +1,7 @@
 """The warehouse: a DuckDB file on one machine, or PostgreSQL that a team shares. Every write is in a transaction.
 
 Python owns the schemas `raw`, `scores` and `ops` (tables in `contracts.TABLES`); dbt owns the others. What is asked of
-either is SQL that both understand, with `?` where a value goes.
+either is SQL that both understand, with `?` where a value goes and nowhere else.
 """
 
 import contextlib

@@ -20,7 +20,7 @@ from psycopg import errors
 
 from pipelines import contracts
 from pipelines.contracts import OPS_EDITIONS, SERVED_TABLES
-from pipelines.errors import NightmarketError, NoSuchTable, Unavailable
+from pipelines.errors import NightmarketError, NoSuchTable, Unavailable, UsageError
 from pipelines.settings import Settings
 from pipelines.warehouse import Rows, missing_columns
 
@@ -48,7 +48,8 @@ class Postgres:
         with self._said():
             columns = _arrow_schema(self._connection, sql, values)
             cursor = self._connection.cursor()
-            copy = cursor.copy(b"copy (" + _marks(sql) + b") to stdout (format csv)", list(values))
+            asked = _marks(sql) if values else sql.encode()  # without values psycopg leaves a doubled % as it is
+            copy = cursor.copy(b"copy (" + asked + b") to stdout (format csv)", list(values))
             return _read_csv(_CopyFile(copy, self._said), columns)
 
     def insert(self, table: str, rows: pa.Table | pa.RecordBatchReader) -> int:
@@ -90,10 +91,14 @@ class Postgres:
             yield
         except errors.UndefinedTable as error:
             raise NoSuchTable(_first_line(error)) from error
+        except (errors.DiskFull, errors.ConfigurationLimitExceeded) as error:
+            raise NightmarketError(f"{self._where}: {_first_line(error)}") from error
+        except (errors.QueryCanceled, errors.DeadlockDetected, errors.LockNotAvailable) as error:
+            raise Unavailable(f"{self._where} was busy: {_first_line(error)}; run this again") from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            if isinstance(error, errors.DiskFull | errors.ConfigurationLimitExceeded):
-                raise NightmarketError(f"{self._where}: {_first_line(error)}") from error
-            raise Unavailable(f"{self._where} went away: {_first_line(error)}; nothing of this was written") from error
+            raise Unavailable(
+                f"{self._where} went away: {_first_line(error)}; run this again, what was finished is not done twice"
+            ) from error
         except psycopg.Error as error:
             raise NightmarketError(f"{self._where}: {_first_line(error)}") from error
 
@@ -109,9 +114,23 @@ class Postgres:
         self.close()
 
 
+def target(settings: Settings) -> dict[str, Any]:
+    """Where the warehouse is, by libpq's keywords. Raises UsageError for a password: it would be shown and logged."""
+    try:
+        given: dict[str, Any] = psycopg.conninfo.conninfo_to_dict(settings.postgres)
+    except psycopg.Error as error:
+        raise UsageError(f"setting postgres must be like 'host=… port=… dbname=…': {_first_line(error)}") from error
+    if {"password", "user", "passfile"} & set(given):
+        raise UsageError(
+            "setting postgres names host, port and database only: passwords belong into the file that PGPASSFILE names,"
+            " and each step has a role of its own"
+        )
+    return given
+
+
 def connect(settings: Settings, role: str, read_only: bool = False) -> Postgres:
     """As this role. Raises Unavailable where no server answers, NightmarketError where it refuses us."""
-    given = psycopg.conninfo.conninfo_to_dict(settings.postgres)
+    given = target(settings)
     where = f"PostgreSQL at {given.get('host', 'its socket')}:{given.get('port', 5432)}"
     options = "-c timezone=UTC" + (" -c default_transaction_read_only=on" if read_only else "")
     try:
@@ -255,7 +274,8 @@ def _read_csv(copied: _CopyFile, schema: pa.Schema) -> pa.RecordBatchReader:
         true_values=["t"], false_values=["f"],
     )  # fmt: skip
     read = pyarrow.csv.ReadOptions(column_names=schema.names, block_size=4 << 20, use_threads=False)
-    parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
+    # An empty line is a row of one column that is null.
+    parse = pyarrow.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=len(schema) > 1)
     file = io.BufferedReader(copied, 1 << 20)
     if not file.peek(1):  # no row at all is an error to the reader
         return pa.RecordBatchReader.from_batches(schema, [])

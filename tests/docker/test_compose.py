@@ -132,6 +132,14 @@ def test_no_service_is_root_may_become_it_or_may_write_beyond_what_it_mounts(nam
     assert service.get("restart") == ("no" if name in ONE_OFF else "unless-stopped")
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_a_memory_disk_over_a_folder_of_ours_is_ours(name: str) -> None:
+    """Docker would mount it for root; and without `exec` the JVM cannot map the libraries that it unpacks."""
+    for mount in SERVICES[name]["tmpfs"]:
+        assert mount.startswith("/tmp") or ":uid=10001,gid=10001," in mount
+    assert ("/tmp:exec" in SERVICES[name]["tmpfs"]) == name.startswith("spark")
+
+
 def test_what_a_service_waits_for_can_come_true() -> None:
     for name, service in SERVICES.items():
         for needed, how in service.get("depends_on", {}).items():

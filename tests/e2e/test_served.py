@@ -144,15 +144,18 @@ def test_backup_loss_of_the_data_folder_restore_ends_equal(
     nights(own_home, NIGHTS[1:])
     assert hashes(own_home) == hashes(clean)
 
-    lose_and_restore(own_server, tmp_path / "older")  # brought level by running the nights since
+    lose_and_restore(own_server, tmp_path / "older", set_up=True)  # brought level by running the nights since
     nights(own_home)
     assert hashes(own_home) == hashes(clean)
 
 
-def lose_and_restore(server: Server, backup: Path) -> None:
+def lose_and_restore(server: Server, backup: Path, set_up: bool = False) -> None:
+    """Into an empty server, or as in a container into one that has set itself up."""
     server.lose()
     server.initialise()
     server.start()
+    if set_up:
+        server.set_up()
     run_script(server, "restore.sh", backup)
 
 

@@ -109,6 +109,50 @@ def test_an_orphan_that_wakes_up_late_takes_nothing_of_its_successor(
     assert seen(served) == [(D3, 1), (D3, 1)]
 
 
+def test_rows_that_a_successor_is_about_to_show_are_left_alone(
+    served: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one before has just shown its night, and cleans up while the next one has put its rows but not shown them."""
+    build_marts(served, D1)
+    next_one: list[int] = []
+
+    def successor_puts_its_rows(point: str) -> None:
+        if point == "publish.shown":
+            with connect(served, PUBLISHER) as connection, connection.transaction():
+                next_one.append(pointer._next(connection))
+                pointer._copy(served, connection, next_one[0], D1)
+
+    monkeypatch.setattr(pointer, "fault_point", successor_puts_its_rows)
+    bi.publish(served, D1, take(served, "publish", "bi"))
+    assert next_one[0] in editions(served)
+
+
+def test_an_attempt_that_shows_nothing_leaves_the_views_as_they_are(served: Settings) -> None:
+    """Whatever columns its marts have, and where one of them has another type than before."""
+    publish(served, D1)
+    build_marts(served, D2, ", note text default 'new'")
+    orphan = take(served, "publish", "bi")
+    take(served, "publish", "bi")
+    with pytest.raises(Superseded):
+        bi.publish(served, D2, orphan)
+    with reader_of(served) as reader:
+        assert len(reader.execute("select * from daily_kpis").description or ()) == 3
+    with connect(served, TRANSFORMER) as connection:
+        connection.execute("alter table built.daily_kpis alter column value type numeric(18, 6)")
+    with pytest.raises(NightmarketError, match="mart daily_kpis: value is numeric.18,6. now and integer in what BI"):
+        bi.publish(served, D2, take(served, "publish", "bi"))
+    assert seen(served) == [(D1, 1), (D1, 1)]
+
+
+def test_a_mart_that_is_no_more_leaves_with_the_next_night(served: Settings) -> None:
+    publish(served, D1)
+    with connect(served, TRANSFORMER) as connection:
+        connection.execute("drop table built.recommendations")
+    bi.publish(served, D2, take(served, "publish", "bi"))
+    with reader_of(served) as reader, pytest.raises(psycopg.errors.UndefinedTable):
+        reader.execute("select * from recommendations")
+
+
 def test_rollback_points_at_the_kept_night(served: Settings) -> None:
     publish(served, D1)
     publish(served, D2)
@@ -184,6 +228,8 @@ DENIED = [
     "select lo_import('/etc/passwd')",
     "select lo_create(0)",
     "select lo_from_bytea(0, 'x')",
+    "select pg_advisory_lock(7120002)",
+    "select pg_try_advisory_xact_lock_shared(7120001, 1)",
     "set role owner",
     "set role loader",
     "set session authorization publisher",

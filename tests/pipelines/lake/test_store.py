@@ -87,7 +87,7 @@ def test_killed_between_upload_and_commit_a_rerun_finds_its_own_files(
 
     assert commit(NIGHTMARKET_FAULT="lake.placed") == -signal.SIGKILL
     uploaded = s3_server.keys(prefix)
-    assert list(uploaded) == [f"{prefix}attempt-1-00000.parquet"]
+    assert len(uploaded) == 1
     assert committed_ids(s3_settings) == []
     assert commit() == 0
     assert s3_server.keys(prefix) == uploaded
@@ -99,11 +99,23 @@ def test_an_upload_that_was_cut_is_not_taken_for_whole(
 ) -> None:
     staged = stage(tmp_path / "attempt-1" / "events", D1, [event("a", D1)])
     whole = (staged / f"event_date={D1}" / "part-0.parquet").read_bytes()
-    key = f"{tmp_path.name}/lake/events/event_date={D1}/attempt-1-00000.parquet"
+    (name,) = lake.plan(s3_settings, "events", staged, [D1], {}).wanted
+    key = f"{tmp_path.name}/lake/events/{name}"
     s3_server.client().put_object(Bucket=s3.BUCKET, Key=key, Body=whole[: len(whole) // 2])
     lake.commit(s3_settings, "events", staged, [D1], {}, take(s3_settings, "p", "a"))
     assert s3_server.keys(key) == {key: len(whole)}
     assert committed_ids(s3_settings) == ["a"]
+
+
+def test_attempts_of_two_homes_that_bear_one_name_do_not_take_each_others_files(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """Each home counts its attempts from one; so does a home whose own files were lost while the lake stayed."""
+    for home, row in (("one", "a"), ("other", "b")):
+        staged = stage(tmp_path / home / "attempt-1" / "events", D1, [event(row, D1)])
+        done = lake.commit(settings, "events", staged, [D1], base(settings), take(settings, "p", home))
+        assert done["added"] == 1
+        assert committed_ids(settings) == [row]
 
 
 def test_a_folder_and_a_store_hold_the_same_table(s3_settings: Settings, tmp_path: Path) -> None:

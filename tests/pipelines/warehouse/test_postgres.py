@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.contracts import SCORES_SHORT_LISTS
-from pipelines.errors import NightmarketError, Unavailable
+from pipelines.errors import NightmarketError, Unavailable, UsageError
 from pipelines.settings import Settings
 from pipelines.warehouse import build_alone, insert, open_warehouse
 from pipelines.warehouse.postgres import OWNER, PUBLISHER, TRANSFORMER, connect
@@ -55,6 +55,20 @@ def test_a_role_may_do_its_own_part_only(served: Settings, role: str, sql: str) 
         transformer.execute("create table features.x (a int)")
     with connect(served, role) as connection, pytest.raises(NightmarketError, match="permission denied|must be owner"):
         connection.execute(sql)
+
+
+def test_a_setting_with_a_password_or_a_role_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    for more in ("password=hunter2", "user=owner"):
+        with pytest.raises(UsageError, match="PGPASSFILE") as refused:
+            open_warehouse(Settings(home=tmp_path, postgres=f"host=h dbname=d {more}"))
+        assert "hunter2" not in str(refused.value)
+
+
+def test_a_percent_sign_and_a_row_of_one_null_are_what_they_are(served: Settings) -> None:
+    with open_warehouse(served) as connection:
+        asked = "select x from (values ('a'), (null), ('b')) t(x) where 5 % 2 = 1"
+        assert connection.reader(asked).read_all()["x"].to_pylist() == ["a", None, "b"]
+        assert connection.reader(f"{asked} and x = ?", ["b"]).read_all()["x"].to_pylist() == ["b"]
 
 
 def test_two_builders_never_meet(served: Settings) -> None:
@@ -106,7 +120,7 @@ def test_a_server_killed_in_mid_transaction_has_nothing_of_it(own_server: Server
     rows = pa.table({"scored_for": [DAY], "reason": ["r"], "users": [1]})
     with open_warehouse(settings) as connection:
         insert(connection, SCORES_SHORT_LISTS, rows)
-        with pytest.raises(Unavailable, match="went away: .*; nothing of this was written"), connection.transaction():
+        with pytest.raises(Unavailable, match="went away: .*; run this again"), connection.transaction():
             connection.execute("delete from scores.short_lists")
             insert(connection, SCORES_SHORT_LISTS, pa.table({"scored_for": [DAY], "reason": ["s"], "users": [2]}))
             own_server.kill()
