@@ -30,6 +30,7 @@ _KEPT_FROM: dict[built.Half, tuple[str, ...]] = {
 }
 """The SQL behind the tables that a build adds to instead of making them anew: the day facts, the scored nights."""
 
+# As in plugins/nightmarket_airflow/command.py, which may import nothing from here.
 # 1 is PR_SET_PDEATHSIG of prctl(2), 9 is SIGKILL; whose parent is gone already is too late to be told.
 _DIE_WITH_PARENT = (
     "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9);"

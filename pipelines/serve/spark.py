@@ -23,6 +23,8 @@ MASTER = "org.apache.spark.deploy.master.Master"
 WORKER = "org.apache.spark.deploy.worker.Worker"
 CONNECT = "org.apache.spark.sql.connect.service.SparkConnectServer"
 UI_FILTER = "org.apache.spark.ui.JWSFilter"
+KEPT = ("PATH", "JAVA_HOME", "LANG", "LC_ALL")
+"""Of the environment: where Java is, and the language, by which it reads file names that are not ASCII."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def connect_command(node: Node) -> list[str]:
 
 def environment(node: Node, token: str | None = None, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
     """What a node's process inherits. `token` for the Connect server alone: executors run what others wrote."""
-    kept = {k: v for k, v in (os.environ if inherited is None else inherited).items() if k in ("PATH", "JAVA_HOME")}
+    kept = {k: v for k, v in (os.environ if inherited is None else inherited).items() if k in KEPT}
     found = {
         **kept,
         "SPARK_HOME": str(SPARK_HOME),
