@@ -17,16 +17,16 @@ from pipelines.errors import AuditFailed, NightmarketError
 from pipelines.features import PROJECT, build
 from pipelines.fence import take
 from pipelines.settings import Settings
-from tests.dbt.conftest import new_home  # noqa: F401  a fixture
+from tests.dbt.conftest import new_embedded_home  # noqa: F401  a fixture
 from tests.dbt.warehouse_rows import DAY, event, load, query
 
 SALE = event(DAY[0], "purchase", user_id="u", session_id="s", item_id="a", quantity=1, unit_price=2)
 
 
 @pytest.fixture(scope="module")
-def home(new_home: Callable[[], Settings]) -> Settings:  # noqa: F811
+def home(new_embedded_home: Callable[[], Settings]) -> Settings:  # noqa: F811
     """Built once, so that each test can run by itself."""
-    settings = new_home()
+    settings = new_embedded_home()
     load(settings, [SALE])
     build(settings, DAY[0], "features", take(settings, "features", "warehouse"))
     return settings
@@ -92,11 +92,11 @@ def test_a_model_that_cannot_be_built_is_named(home: Settings) -> None:
 
 
 def test_after_an_upgrade_that_changes_a_day_fact_all_its_days_are_made_anew(
-    new_home: Callable[[], Settings],  # noqa: F811
+    new_embedded_home: Callable[[], Settings],  # noqa: F811
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    home = new_home()
+    home = new_embedded_home()
 
     def built(day: date) -> dict:
         return build(home, day, "features", take(home, "features", "warehouse"))
