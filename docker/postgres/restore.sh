@@ -15,7 +15,8 @@ done
 run() { psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$user" --dbname postgres "$@"; }
 # A role that is there already keeps its name and gets the password of the backup. The superuser keeps its own.
 sed -e "/^CREATE ROLE $user;/d" -e "/^ALTER ROLE $user /d" \
-    -e "s/^CREATE ROLE \(.*\);\$/select 'create role \1' where to_regrole('\1') is null \\\\gexec/" "$folder/roles.sql" | run
+    -e 's/^CREATE ROLE \(.*\);$/do $do$ begin create role \1; exception when duplicate_object then null; end $do$;/' \
+    "$folder/roles.sql" | run
 for database in warehouse airflow mlflow; do
     run --command "drop database if exists $database with (force)"
     pg_restore --username "$user" --dbname postgres --create --exit-on-error "$folder/$database.dump"
