@@ -190,6 +190,7 @@ def _read_until(
                 whole = whole and [(first[0],)] == again
             if not whole:
                 torn.put(repr((first, again)))
+                break
             count += 1
             nights_seen.update(again)
     reads.put((count, len(nights_seen)))
