@@ -4,6 +4,7 @@
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 NIGHTMARKET_SECRETS=${NIGHTMARKET_SECRETS:-/run/secrets}
+# /tmp is the container's own, in memory, and one user is all there is in it.
 PGPASSFILE=${PGPASSFILE:-/tmp/pgpass}
 export NIGHTMARKET_SECRETS PGPASSFILE
 umask 077

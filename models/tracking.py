@@ -94,7 +94,7 @@ class Tracking:
                 mlflow.log_params(_flat(params))  # each time: the attempt before may have been killed before this
                 self._log_data(active.info.run_id, data)
                 yield active.info.run_id
-            except Exception as error:
+            except Exception as error:  # looked at, and raised again as it is
                 if unreachable(error):  # leaving the run tells the server too: that need not be waited for again
                     os.environ[RETRIES] = "0"
                 raise

@@ -125,7 +125,7 @@ def _opened(opened: Callable[[], SparkSession], where: str) -> Iterator[SparkSes
         session.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES)])
         for name, value in CONFIG.items():
             session.conf.set(name, value)
-    except Exception as error:
+    except Exception as error:  # as above: what was opened is closed, and the reason is said in a line of ours
         with contextlib.suppress(Exception):  # it must not stay the process's session
             session.stop()
         raise _not_opened(error, where) from error

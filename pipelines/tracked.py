@@ -24,7 +24,7 @@ def tracking(settings: Settings, family: str) -> Iterator["Tracking"]:
         os.environ["MLFLOW_TRACKING_PASSWORD"] = mlflow.admin_password(settings)
     try:
         yield Tracking(settings.mlflow, family, url)
-    except Exception as error:
+    except Exception as error:  # of MLflow, requests or the training itself: all but two kinds pass as they are
         if reason := unreachable(error):
             raise Unavailable(
                 f"MLflow does not answer at {url} ({reason}): see that its server runs; then the same command goes on"

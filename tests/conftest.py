@@ -55,6 +55,19 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Server]":
 
 
 @pytest.fixture
+def own_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Server]":
+    """A PostgreSQL to kill, that no other test uses."""
+    from tests.postgres import Server
+
+    server = Server(tmp_path / "server")
+    monkeypatch.setenv("PGPASSFILE", str(server.pgpass))
+    server.folder.mkdir()
+    server.make()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
 def served(postgres: "Server", tmp_path: Path, request: pytest.FixtureRequest) -> "Iterator[Settings]":
     """A home whose warehouse is a fresh database on PostgreSQL."""
     from pipelines.settings import Settings

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, timedelta
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -40,17 +40,6 @@ def test_nights_in_another_order_end_equal(served_after_history: Path, clean: Pa
 
 
 # ---- PostgreSQL goes away ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def own_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A server to kill, that no other test uses."""
-    server = Server(tmp_path / "server")
-    monkeypatch.setenv("PGPASSFILE", str(server.pgpass))
-    server.folder.mkdir()
-    server.make()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What only PostgreSQL has: roles, a server that goes away, and builders that must not meet."""
 
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -102,17 +101,6 @@ def test_a_wrong_password_is_said_without_one(
         open_warehouse(served)
     assert not isinstance(caught.value, Unavailable)
     assert "hunter2" not in str(caught.value)
-
-
-@pytest.fixture
-def own_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A server to kill, that no other test uses."""
-    server = Server(tmp_path / "server")
-    monkeypatch.setenv("PGPASSFILE", str(server.pgpass))
-    server.folder.mkdir()
-    server.make()
-    yield server
-    server.stop()
 
 
 def test_a_server_killed_in_mid_transaction_has_nothing_of_it(own_server: Server, tmp_path: Path) -> None:
