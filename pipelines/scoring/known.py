@@ -1,0 +1,49 @@
+"""What is known at the end of a night, encoded for the models."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines import lake
+from pipelines.settings import Settings
+from pipelines.training_run import availability
+
+if TYPE_CHECKING:
+    from models.interactions import Interactions
+
+
+@dataclass(frozen=True)
+class Night:
+    """All that is known at the end of the night, encoded."""
+
+    day: date
+    data: "Interactions"
+    available: np.ndarray  # bool [I]
+    seen: Any  # sparse bool [U, I], or None where purchases repeat
+    titles: pa.Array  # string [I]: the title, or the id where there is none
+    segment: pa.Array  # string [U]: value of the segment attribute, null where unknown
+
+
+def known_by(settings: Settings, night: date) -> Night:
+    from models.interactions import encode
+    from models.split import bought
+
+    table = lake.interactions(settings, night, settings.training_days)
+    everybody = pa.array(lake.known_users(settings, night), pa.string())  # not only those of the window
+    products, users = lake.products(settings, night), lake.users(settings, night)
+    unsold = products.filter(pc.invert(pc.is_in(products["item_id"], value_set=table["item_id"].unique())))["item_id"]
+    unsold = unsold.combine_chunks()
+    unsold = unsold.filter(pa.array(availability(products, unsold, night)))
+    # A list of top_k needs at most top_k items nobody has bought yet; more would only widen the matrices.
+    spare = unsold.take(pc.sort_indices(unsold))[: settings.top_k]
+    data = encode(table, night, extra_users=everybody, extra_items=spare)
+    row = pc.index_in(data.items, value_set=products["item_id"].combine_chunks())
+    titles = pc.coalesce(products["title"].take(row).combine_chunks(), data.items)
+    holder = pc.index_in(data.users, value_set=users["user_id"].combine_chunks())
+    attribute = pc.map_lookup(users["attributes"].combine_chunks(), settings.segment_attribute, "first").take(holder)
+    seen = None if settings.repeat_purchases else bought(lake.interactions(settings, night, None), data)
+    return Night(night, data, availability(products, data.items, night), seen, titles, attribute)

@@ -1,0 +1,57 @@
+"""The list of every known user, and the count of lists that came out short."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from pipelines.contracts import SCORES_RECOMMENDATIONS
+from pipelines.reasons import reason_codes
+from pipelines.scoring.known import Night
+from pipelines.scoring.rows import Stamp, rows_of
+from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from models.recommender.popular import PopularModel
+    from models.recommender.ranking import Recommender
+
+CATALOGUE_TOO_SMALL, REST_ALREADY_BOUGHT = "fewer items available than top_k", "everything else already bought"
+
+
+def recommendations(
+    settings: Settings, known: Night, model: "Recommender", fill: "PopularModel", stamp: Stamp
+) -> tuple[pa.Table, pa.Table]:
+    """Rows of every known user's list, and the count of lists that came out short, by reason."""
+    from models.recommender.history import lookup, purchase_counts
+    from models.recommender.ranking import rank_users
+
+    data, k = known.data, settings.top_k
+    parts = [rows_of(known, SCORES_RECOMMENDATIONS, stamp, data.users[:0], *_nothing())]
+    missing = []
+    users = np.arange(len(data.users))
+    for block in rank_users(model, data, users, k, fill.order, known.available, known.seen, with_evidence=True):
+        row, place = np.nonzero(block.items >= 0)
+        item, source = block.items[row, place], block.evidence[row, place]
+        counts = lookup(purchase_counts(data, block.users), row, np.maximum(source, 0))
+        code = reason_codes(item, source, counts, fill)
+        owner = data.users.take(pa.array(block.users[row]))
+        scores = block.scores[row, place]
+        parts.append(rows_of(known, SCORES_RECOMMENDATIONS, stamp, owner, place + 1, item, scores, code, source))
+        missing.append((block.items < 0).sum(axis=1))
+    return pa.concat_tables(parts), _short_lists(settings, known, np.concatenate([*missing, np.empty(0, np.int64)]))
+
+
+def _nothing() -> tuple[np.ndarray, ...]:
+    whole = np.empty(0, np.int64)
+    return whole, whole, np.empty(0), whole, whole
+
+
+def _short_lists(settings: Settings, known: Night, missing: np.ndarray) -> pa.Table:
+    small = known.available.sum() < settings.top_k
+    reason = CATALOGUE_TOO_SMALL if small else REST_ALREADY_BOUGHT
+    short = missing[missing > 0]
+    row = {"scored_for": known.day, "reason": reason, "users": len(short), "missing_rows": int(short.sum())}
+    schema = pa.schema(
+        [("scored_for", pa.date32()), ("reason", pa.string()), ("users", pa.int64()), ("missing_rows", pa.int64())]
+    )
+    return pa.Table.from_pylist([row] if len(short) else [], schema=schema)
