@@ -20,7 +20,8 @@ PRICE = 0.1
 CANDIDATES = 60
 """Items that each model proposes for each user; the weights are learned on the union of them."""
 LEARNERS = 20_000
-"""Users that the weights are learned on, at most: the first ones by id, and ids carry no order."""
+"""Users that the weights are learned on, at most; more are drawn from."""
+SEED = 20_180_101
 LEAST_LEARNERS = 20
 """Fewer new users than this have no weights of their own."""
 BLOCK = 200
@@ -181,7 +182,8 @@ def _steps(weights: np.ndarray, place: int) -> list[np.ndarray]:
 
 
 def _pool(parts: Mapping[str, Recommender], split: Split) -> _Pool:
-    users = split.test_users[:LEARNERS]
+    split = split.sample(LEARNERS, SEED)
+    users = split.test_users
     _, tail = split.masks()
 
     def proposals(start: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -205,8 +207,8 @@ def _pool(parts: Mapping[str, Recommender], split: Split) -> _Pool:
     for row, items in enumerate(chosen):
         padded[row, : len(items)], marked[row, : len(items)] = features[row], hits[row]
         tails[row, : len(items)] = tail[items]
-    relevant = (np.diff(split.relevant.indptr) + split.unknown)[: len(users)]
-    tail_relevant = (split.relevant.astype(np.int64) @ tail.astype(np.int64) + split.unknown)[: len(users)]
+    relevant = np.diff(split.relevant.indptr) + split.unknown
+    tail_relevant = split.relevant.astype(np.int64) @ tail.astype(np.int64) + split.unknown
     return _Pool(padded, marked, tails, relevant, tail_relevant, is_new(split.train)[users])
 
 

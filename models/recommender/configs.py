@@ -145,7 +145,7 @@ SEQUENTIAL = Sequential(
     transformers=(
         Transformer(
             width=128, blocks=1, heads=1, dropout=0.5, input_dropout=0.5, length=50, horizon_days=0.0, min_users=1,
-            rows=16, epochs=16, patience=4,
+            rows=16, epochs=10, patience=4,
         ),
     ),
 )  # fmt: skip
