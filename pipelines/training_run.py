@@ -58,6 +58,7 @@ class Run:
 
     def add(self, name: str, config: "Config", model: "Recommender", started: float) -> None:
         """Judge a fitted model and save it under its digest."""
+        from models.recommender.configs import Ranker
         from models.recommender.evaluation import evaluate
         from models.recommender.saved import save
 
@@ -65,7 +66,7 @@ class Run:
         self.models[name] = config, model
         self.versions[name] = save(folder, name, config, self.cutoff, self.split.train.items, model)
         fault_point("train.saved")
-        self.results[name] = evaluate(model, self.split, self.available)
+        self.results[name] = evaluate(model, self.split, self.available, probabilities=isinstance(config, Ranker))
         self.seconds[name] = round(time.monotonic() - started, 2)
 
     def skip(self, name: str, reason: str) -> None:

@@ -74,16 +74,35 @@ class BlendModel:
     def arrays(self) -> dict[str, np.ndarray]:
         return {f"{name}.{key}": array for name, part in self.parts.items() for key, array in part.arrays().items()}
 
+    def weigh(self, data: Interactions, users: np.ndarray, scored: Mapping[str, np.ndarray]) -> np.ndarray:
+        """What `scores` gives, for parts that were asked already: `scored` holds their scaled scores, [B, I] each."""
+        total = np.zeros((len(users), len(data.items)), dtype=np.float32)
+        for name in self._used():
+            total += scored[name] * self._weight(name, data, users)[:, None]
+        return total
+
+    def remember(self, data: Interactions, users: np.ndarray, scored: Mapping[str, np.ndarray]) -> None:
+        """Keep these scaled scores for the `evidence` that is asked for next. They are changed in place."""
+        everybody, shares = np.arange(len(users)), []
+        for name in self._used():
+            values = scored[name]
+            values *= self._weight(name, data, users)[:, None]
+            shares.append(_Share(name, everybody, values))
+        self._asked.last = data, users.copy(), shares
+
+    def _weight(self, name: str, data: Interactions, users: np.ndarray) -> np.ndarray:
+        new = is_new(data)[users]
+        return np.where(new, self.weights[NEW][name], self.weights[REGULAR][name]).astype(np.float32)
+
     def _shares(self, data: Interactions, users: np.ndarray) -> "list[_Share]":
         """What each used part adds, asked only about the users it has a weight for. A thread's last answer is kept:
         reasons are asked for right after it.
         """
         last: tuple[Interactions, np.ndarray, list[_Share]] | None = getattr(self._asked, "last", None)
         if last is None or last[0] is not data or not np.array_equal(last[1], users):
-            new = is_new(data)[users]
             shares = []
             for name in self._used():
-                weight = np.where(new, self.weights[NEW][name], self.weights[REGULAR][name]).astype(np.float32)
+                weight = self._weight(name, data, users)
                 rows = np.flatnonzero(weight)
                 if len(rows):
                     values = scaled(self.parts[name].scores(data, users[rows]))

@@ -100,8 +100,20 @@ class Blend:
     weights: dict[str, dict[str, float]]  # by REGULAR and NEW, then by part
 
 
+@dataclass(frozen=True)
+class Ranker:
+    """The blend that proposes, and what was learned beside the trees; see `ranker`."""
+
+    blend: Blend
+    parts: tuple[str, ...]  # of the blend, in the order of the trees' columns
+    repeat: bool  # whether items that a user already bought are candidates
+    lift: float  # added to the trees' score of a tail item
+    calibration: dict[str, float]
+    candidates: int = 30  # of each part, and of the blend
+
+
 Floor = Popular | FrequentItems | ItemKnn | Transition | Ease
-Config = Floor | Transformer | Blend
+Config = Floor | Transformer | Blend | Ranker
 
 TRANSITION = Transition()
 CONFIGS: dict[str, Floor] = {
@@ -114,7 +126,7 @@ CONFIGS: dict[str, Floor] = {
 DEFAULT = "transition"
 
 
-TRANSFORMER, BLEND = "transformer", "blend"
+TRANSFORMER, BLEND, RANKER = "transformer", "blend", "ranker"
 REGULAR, NEW = "regular", "new_users"
 
 TRANSFORMERS: dict[str, Transformer] = {
@@ -159,5 +171,8 @@ def from_json(name: str, values: dict[str, Any]) -> Config:
     """The config of model `name` from its JSON form; unknown names are a KeyError or TypeError."""
     if name == BLEND:
         parts = {part: from_json(part, given) for part, given in values["parts"].items()}
-        return Blend({n: p for n, p in parts.items() if not isinstance(p, Blend)}, values["weights"])
+        return Blend({n: p for n, p in parts.items() if not isinstance(p, Blend | Ranker)}, values["weights"])
+    if name == RANKER:
+        blend = from_json(BLEND, values["blend"])
+        return Ranker(**{**values, "blend": blend, "parts": tuple(values["parts"])})
     return Transformer(**values) if name == TRANSFORMER else type(CONFIGS[name])(**values)

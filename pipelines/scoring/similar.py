@@ -34,7 +34,10 @@ def item_matrix(model: "Recommender") -> "ItemToItem | None":
     from models.recommender.blend import BlendModel
     from models.recommender.configs import REGULAR
     from models.recommender.item_to_item import ItemToItem
+    from models.recommender.ranker import RankerModel
 
+    if isinstance(model, RankerModel):
+        return item_matrix(model.blend)
     if isinstance(model, ItemToItem):
         return model
     if isinstance(model, BlendModel):
