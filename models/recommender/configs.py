@@ -64,6 +64,14 @@ class Ease:
 
 
 @dataclass(frozen=True)
+class Alike:
+    """Chosen on the UCI shop and the REES46 sample (`docs/cold-start.md`)."""
+
+    gamma: float = 0.9
+    max_events: int = 50
+
+
+@dataclass(frozen=True)
 class Transformer:
     """`length`: newest moments (receipts, page views) read of a user. Items of few people are left to the floors.
 
@@ -98,7 +106,7 @@ class Blend:
     weights: dict[str, dict[str, float]]  # by REGULAR and NEW, then by part
 
 
-Floor = Popular | FrequentItems | ItemKnn | Transition | Ease
+Floor = Popular | FrequentItems | ItemKnn | Transition | Ease | Alike
 Config = Floor | Transformer | Blend
 
 CONFIGS: dict[str, Floor] = {
@@ -107,6 +115,7 @@ CONFIGS: dict[str, Floor] = {
     "item_knn": ItemKnn(),
     "transition": Transition(),
     "ease": Ease(),
+    "alike": Alike(),
 }
 DEFAULT = "transition"
 
