@@ -21,7 +21,7 @@ PRICE = 0.1
 """What it costs, in NDCG@10, that tail items fall short by the whole of their value."""
 CANDIDATES = 60
 """Items that each model proposes for each user; the weights are learned on the union of them."""
-LEARNERS = 5_000
+LEARNERS = 20_000
 """Users that the weights are learned on, at most: the first ones by id, and ids carry no order."""
 LEAST_LEARNERS = 20
 """Fewer new users than this have no weights of their own."""

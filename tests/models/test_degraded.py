@@ -30,7 +30,7 @@ def split() -> Split:
 
 def trained(split: Split, folder: Path) -> TransformerModel:
     task, net, items = task_and_net(split)
-    fit(net, task, loop(epochs=16), folder, CPU, lambda row: None)
+    fit(net, task, loop(epochs=24), folder, CPU, lambda row: None)
     return TransformerModel(net.eval(), items, SMALL)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -12,17 +13,10 @@ from hypothesis import strategies as st
 
 from models.interactions import Interactions, encode
 from models.recommender.configs import EVENT_WEIGHTS, Transformer
+from models.recommender.net import HALF_LIVES, Net, grid_of
 from models.recommender.sequences import Moments, Packed, codes_of, future, moments, pack, windows
-from models.recommender.transformer import (
-    HALF_LIVES,
-    Net,
-    SequenceTask,
-    TransformerModel,
-    grid_of,
-    personal,
-    sampled_loss,
-    targets,
-)
+from models.recommender.softmax import sampled_loss
+from models.recommender.transformer import SequenceTask, TransformerModel, personal, targets
 from tests.models.shop import MONDAY, random_rows, table
 
 CPU = torch.device("cpu")
@@ -235,7 +229,7 @@ def test_the_loss_of_a_batch_is_its_formula(seed: int, full_softmax_items: int) 
     for batch in task.epoch(0):
         moment = batch.packed.moment.ravel()[batch.targets.cell]
         past = personal(task.found, moment, size)
-        with torch.no_grad():
+        with torch.no_grad(), patch("models.recommender.transformer.lowered", return_value=None):
             state = torch.from_numpy(states(net, task.found, batch.packed)[moment])
             z = net.logits(state, torch.arange(size)).numpy()
             z[past.state, past.item] += past.feature @ net.personal.numpy()
