@@ -94,15 +94,16 @@ def lost(model: Recommender, data: Interactions, users: np.ndarray, items: np.nd
     """
     if isinstance(model, Additive):
         return model.lost(data, users, items, sources)
-    own = sources.item[:, None] == items[sources.row]
-    unexplained = items >= 0
+    before = _scored(model, data, users, items)
+    own = (sources.item[:, None] == items[sources.row]) & (before[sources.row] > 0)
+    unexplained = before > 0
     pair, column = np.nonzero(own)
     unexplained[sources.row[pair], column] = False
     order = np.lexsort((-sources.latest, sources.row))
     age = np.empty(len(order), dtype=np.int64)
     age[order] = np.arange(len(order)) - sources.first[sources.row[order]]
     chosen = (age < RESCORED) & np.any(unexplained, axis=1)[sources.row]
-    return np.where(own, np.float32(1), rescored(model, data, users, items, sources, chosen))
+    return np.where(own, np.float32(1), rescored(model, data, users, items, sources, chosen, before))
 
 
 def rescored(
@@ -112,24 +113,31 @@ def rescored(
     items: np.ndarray,
     sources: Sources,
     chosen: np.ndarray,
+    before: np.ndarray,
 ) -> np.ndarray:
-    """float32 [P, k]: the lost shares by scoring again, for the `chosen` pairs (bool [P]); 0 for the others."""
-    listed = np.maximum(items, 0)
-    size = max(1, BLOCK_CELLS // max(1, len(data.items)))
-    before = np.zeros(items.shape, dtype=np.float32)
-    some = np.unique(sources.row[chosen])
-    for start in range(0, len(some), size):
-        block = some[start : start + size]
-        before[block] = np.take_along_axis(model.scores(data, users[block]), listed[block], 1)
+    """float32 [P, k]: the lost shares of the scores `before` [B, k], by scoring again; 0 for pairs not `chosen`."""
     result = np.zeros((len(sources.row), items.shape[1]), dtype=np.float32)
     pairs = np.flatnonzero(chosen)
-    for start in range(0, len(pairs), size):
-        block = pairs[start : start + size]
-        row = sources.row[block]
-        short = without(data, users[row], sources.item[block])
-        after = np.take_along_axis(model.scores(short, np.arange(len(block))), listed[row], 1)
-        result[block] = np.where(before[row] > 0, 1 - np.maximum(after, 0) / np.maximum(before[row], 1e-30), 0)
+    for part in _parts(len(pairs), data):
+        row = sources.row[pairs[part]]
+        short = without(data, users[row], sources.item[pairs[part]])
+        after = _scored(model, short, np.arange(len(row)), items[row])
+        result[pairs[part]] = np.where(before[row] > 0, 1 - after / np.maximum(before[row], 1e-30), 0)
     return result
+
+
+def _scored(model: Recommender, data: Interactions, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """float32 [B, k]: the scores of the listed items, 0 where there is no evidence."""
+    found = np.zeros(items.shape, dtype=np.float32)
+    for part in _parts(len(users), data):
+        scores = np.take_along_axis(model.scores(data, users[part]), np.maximum(items[part], 0), 1)
+        found[part] = np.where(items[part] >= 0, np.maximum(scores, 0), 0)
+    return found
+
+
+def _parts(count: int, data: Interactions) -> Iterator[slice]:
+    size = max(1, BLOCK_CELLS // max(1, len(data.items)))
+    return (slice(start, start + size) for start in range(0, count, size))
 
 
 def shares(part: np.ndarray, sources: Sources) -> np.ndarray:
