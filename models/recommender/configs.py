@@ -64,6 +64,14 @@ class Ease:
 
 
 @dataclass(frozen=True)
+class Alike:
+    """Chosen on the UCI shop and the REES46 sample (`docs/cold-start.md`)."""
+
+    gamma: float = 0.9
+    max_events: int = 50
+
+
+@dataclass(frozen=True)
 class Transformer:
     """`length`: newest moments (receipts, page views) read of a user. Items of few people are left to the floors.
 
@@ -112,7 +120,7 @@ class Ranker:
     candidates: int = 30  # of each part, and of the blend
 
 
-Floor = Popular | FrequentItems | ItemKnn | Transition | Ease
+Floor = Popular | FrequentItems | ItemKnn | Transition | Ease | Alike
 Config = Floor | Transformer | Blend | Ranker
 
 TRANSITION = Transition()
@@ -122,6 +130,7 @@ CONFIGS: dict[str, Floor] = {
     "item_knn": ItemKnn(),
     "transition": TRANSITION,
     "ease": Ease(),
+    "alike": Alike(),
 }
 DEFAULT = "transition"
 

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from models.interactions import Interactions
 from models.loop import lowered
+from models.recommender import occlusion
 from models.recommender.configs import Transformer
 from models.recommender.history import ragged
 from models.recommender.net import HALF_LIVES, Net, grid_of
@@ -229,18 +230,8 @@ class TransformerModel:
         return scores
 
     def evidence(self, data: Interactions, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """The item of the user's history whose embedding lies closest to each listed item's (cosine); ties by id."""
-        code = codes_of(data, self.items)
-        table = F.normalize(self.net.item.weight.detach().float(), dim=1).cpu().numpy()
-        result = np.full(items.shape, -1, dtype=np.int32)
-        for place, user in enumerate(users):
-            own = np.unique(data.item[data.offsets[user] : data.offsets[user + 1]])
-            own = own[code[own] >= 0]
-            listed = np.flatnonzero((items[place] >= 0) & (code[np.maximum(items[place], 0)] >= 0))
-            if len(own) and len(listed):
-                near = table[code[items[place, listed]]] @ table[code[own]].T
-                result[place, listed] = own[near.argmax(1)]
-        return result
+        """The past item without which the item loses most of its score, if it loses enough: see `occlusion`."""
+        return occlusion.evidence(self, data, users, items)
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {name: tensor.detach().cpu().numpy() for name, tensor in self.net.state_dict().items()}
