@@ -93,7 +93,7 @@ class Transformer:
     full_softmax_items: int = 50_000  # above it, the normaliser is estimated from `negatives`
     negatives: int = 2048
     targets: int = 16  # events of a state's future that are read in a step, at most
-    epochs: int = 40
+    epochs: int = 12
     patience: int = 3
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
