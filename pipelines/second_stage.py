@@ -21,13 +21,14 @@ def learn_to_rank(run: Run, validation: "Split", then: "BlendModel") -> None:
     from models.recommender.learned import TooLittle
     from models.recommender.ranker import RankerModel
     from models.recommender.ranker_learning import learn_ranker
+    from models.trees import NoTrees
 
     started = time.monotonic()
     kind, blend = run.models[BLEND]
     assert isinstance(kind, Blend) and isinstance(blend, BlendModel)
     try:
         learned = learn_ranker(kind, then, validation)
-    except TooLittle as reason:
+    except (TooLittle, NoTrees) as reason:
         run.skip(RANKER, str(reason))
         return
     fault_point("train.ranked")

@@ -19,8 +19,8 @@ from models.recommender.candidate_features import USER, Features
 from models.recommender.configs import Ranker
 from models.recommender.history import purchase_counts
 from models.recommender.ranking import top_k
-from models.recommender.trees import Trees
 from models.split import tail_items
+from models.trees import Trees
 
 BLEND = "blend"
 CALIBRATED_BY = ("user_days", "user_days_28d", "user_basket", "user_items", "user_since")

@@ -14,11 +14,9 @@ among some forty epochs and of a dozen numbers against thousands of users, and w
 score, never the test.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 
 from models import calibration, metrics
@@ -26,11 +24,10 @@ from models.beside import side_by_side
 from models.recommender import candidate_features
 from models.recommender.blend import PRICE, BlendModel
 from models.recommender.configs import Blend, Ranker
-from models.recommender.learned import SEED, TooLittle
+from models.recommender.learned import TooLittle
 from models.recommender.ranker import (
     CALIBRATED_BY,
     Candidates,
-    RankerModel,
     column_names,
     columns,
     parts_of,
@@ -38,8 +35,8 @@ from models.recommender.ranker import (
     used_to,
 )
 from models.recommender.ranking import BLOCK_CELLS
-from models.recommender.trees import Trees
 from models.split import Split, tail_items
+from models.trees import Trees, grow
 
 LEARNERS = 5_000
 """Users that are learned from, at most: the first ones by id, and ids carry no order."""
@@ -58,12 +55,6 @@ PARAMETERS: dict[str, Any] = {
     "feature_fraction": 0.5,
     "lambda_l2": 10.0,
     "max_bin": 63,
-    # The same trees from the same rows, whatever the machine: folds run side by side instead, one thread each.
-    "deterministic": True,
-    "force_row_wise": True,
-    "num_threads": 1,
-    "seed": SEED,
-    "verbose": -1,
 }
 
 
@@ -99,10 +90,10 @@ def learn_ranker(kind: Blend, blend: BlendModel, split: Split) -> Learned:
     if not pool.bought.any():
         raise TooLittle("nothing that the blend proposes was bought on the validation days")
     fold = pool.user % FOLDS
-    boosters = list(side_by_side(lambda out: _boost(pool, fold != out), range(FOLDS)))
+    grown = list(side_by_side(lambda out: _boost(pool, fold != out), range(FOLDS)))
     staged = np.zeros((ROUNDS // STEP, len(pool.user)))
-    for out, booster in enumerate(boosters):
-        staged[:, fold == out] = list(_staged(booster, pool.columns[fold == out]))
+    for out, trees in enumerate(grown):
+        staged[:, fold == out] = list(trees.staged(pool.columns[fold == out], ROUNDS, STEP))
     levels = [_mean_ndcg(pool, raw, pool.bought, pool.relevant) for raw in staged]
     best = int(np.argmax(levels))
     raw = staged[best]
@@ -112,14 +103,14 @@ def learn_ranker(kind: Blend, blend: BlendModel, split: Split) -> Learned:
     names = ("score", *CALIBRATED_BY, "intercept")
     given = dict(zip(names, (float(w) for w in weights), strict=True))
     rounds = (best + 1) * STEP
-    trees = Trees([booster.model_to_string(num_iteration=rounds) for booster in boosters])
+    kept = Trees([text for trees in grown for text in trees.first(rounds).texts])
     blended = _mean_ndcg(pool, pool.columns[:, len(draft.parts)], pool.bought, pool.relevant)
     facts = {
         "users": len(users), "candidates": len(pool.user), "folds": FOLDS, "rounds": rounds,
         "lift": lift, "calibration": given, "validation_ndcg": levels[best], "validation_ndcg_of_the_blend": blended,
-        "gain": _gain(boosters, draft.parts),
+        "gain": _gain(kept, draft.parts),
     }  # fmt: skip
-    return Learned(Ranker(kind, draft.parts, draft.repeat, lift, given), trees, facts)
+    return Learned(Ranker(kind, draft.parts, draft.repeat, lift, given), kept, facts)
 
 
 def _pool(blend: BlendModel, split: Split, users: np.ndarray, config: Ranker) -> Pool:
@@ -150,19 +141,9 @@ def _pool(blend: BlendModel, split: Split, users: np.ndarray, config: Ranker) ->
     )
 
 
-def _boost(pool: Pool, rows: np.ndarray) -> lgb.Booster:
+def _boost(pool: Pool, rows: np.ndarray) -> Trees:
     sizes = np.bincount(pool.user[rows])
-    dataset = lgb.Dataset(pool.columns[rows], pool.bought[rows].astype(np.int32), group=sizes[sizes > 0])
-    return lgb.train(PARAMETERS, dataset, ROUNDS)
-
-
-def _staged(booster: lgb.Booster, read: np.ndarray) -> Iterator[np.ndarray]:
-    """Raw scores after each `STEP` rounds."""
-    total = np.zeros(len(read))
-    for start in range(0, ROUNDS, STEP):
-        more = booster.predict(read, start_iteration=start, num_iteration=STEP, raw_score=True, num_threads=1)
-        total = total + np.asarray(more)
-        yield total
+    return grow(pool.columns[rows], pool.bought[rows], PARAMETERS, ROUNDS, sizes[sizes > 0])
 
 
 def _lift(pool: Pool, raw: np.ndarray, parts: int) -> float:
@@ -197,12 +178,7 @@ def _mean_ndcg(pool: Pool, score: np.ndarray, hits: np.ndarray, relevant: np.nda
     return float(metrics.ndcg(grid[known], relevant[known]).mean()) if known.any() else 0.0
 
 
-def _gain(boosters: list[lgb.Booster], parts: tuple[str, ...]) -> dict[str, float]:
+def _gain(trees: Trees, parts: tuple[str, ...]) -> dict[str, float]:
     """Each column's share of what the splits gained, the largest ten."""
-    total = np.sum([booster.feature_importance("gain") for booster in boosters], axis=0)
-    names, share = column_names(parts), total / max(total.sum(), 1e-12)
+    names, share = column_names(parts), trees.gain()
     return {names[n]: round(float(share[n]), 4) for n in np.argsort(-share, kind="stable")[:10]}
-
-
-def ranked_by(learned: Learned, blend: BlendModel) -> RankerModel:
-    return RankerModel(blend, learned.trees, learned.config)

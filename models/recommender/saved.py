@@ -8,9 +8,10 @@ from typing import cast
 import numpy as np
 import pyarrow as pa
 
+from models import trees
 from models.artefact import load_artefact, save_artefact
 from models.interactions import Interactions
-from models.recommender import floors, transformer, trees
+from models.recommender import floors, transformer
 from models.recommender.blend import BlendModel
 from models.recommender.configs import Blend, Config, Ranker, Transformer, as_json, from_json
 from models.recommender.floors import NotApplicable

@@ -16,8 +16,8 @@ from models.recommender.learned import TooLittle
 from models.recommender.ranker import CALIBRATED_BY, RankerModel, column_names, parts_of, probability, propose
 from models.recommender.ranker_learning import LEAST_LEARNERS, Learned, learn_ranker
 from models.recommender.saved import load, refit, save
-from models.recommender.trees import Trees
 from models.split import Split, time_split
+from models.trees import Trees
 from tests.models.shop import MONDAY, table
 
 PARTS = ("frequent_items", "item_knn", "popular_7_days", "transition")
