@@ -107,7 +107,8 @@ def filled(
     """
     items, scores, alike = items.copy(), scores.copy(), np.zeros(items.shape, dtype=bool)
     like = sparse.csr_array(found.like.T)
-    for newcomer, row in enumerate(np.searchsorted(owners, found.items)):
+    for row in np.flatnonzero(np.isin(owners, found.items)):
+        newcomer = np.searchsorted(found.items, owners[row])
         size = int((items[row] >= 0).sum())
         entries = slice(like.indptr[newcomer], like.indptr[newcomer + 1])
         item, cosine = like.indices[entries], like.data[entries]
@@ -131,6 +132,8 @@ def _into(
 
     They take the score of the item they push back, or of the last one before them.
     """
+    if not (places and len(newcomers)):
+        return items, scores, evidence, np.zeros(items.shape, dtype=bool)
     start = items.shape[1] // 2
     chosen = _best(items, wish, newcomers, min(places, items.shape[1] - start))
     held = np.where(items[:, : start + 1] >= 0, scores[:, : start + 1], np.inf).min(axis=1, initial=np.inf)
