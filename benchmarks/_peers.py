@@ -16,8 +16,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from benchmarks._measure import ROOT, Ran, watching
 
@@ -54,11 +55,7 @@ def ask(name: str, script: str, question: dict[str, Any], threads: int) -> Ran:
 
     `threads` bounds OpenMP and every BLAS of the process. Raises SystemExit with the end of what it said if it fails.
     """
-    python = environment(name)
-    count = str(threads)
-    bounds = {f"{library}_NUM_THREADS": count for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "NUMBA")}
-    surroundings = {**os.environ, **bounds, "POLARS_MAX_THREADS": count}
-    surroundings.pop("PYTHONPATH", None)  # our packages are not the peer's
+    python, surroundings = environment(name), _surroundings(threads)
     with tempfile.TemporaryDirectory(prefix=f"peer-{name}-") as place:
         given, answer = Path(place) / "question.json", Path(place) / "answer.json"
         given.write_text(json.dumps(question))
@@ -75,6 +72,69 @@ def ask(name: str, script: str, question: dict[str, Any], threads: int) -> Ran:
                 raise SystemExit(f"{script} of peer {name} ended with {process.returncode}: {words}")
         seconds, busy = time.monotonic() - started, used.ru_utime + used.ru_stime
         return Ran(round(seconds, 2), round(busy, 2), watch.peak >> 20, json.loads(answer.read_text()))
+
+
+@dataclass
+class Talk:
+    """A script that stays: it loads what it needs once, and answers one question after the other."""
+
+    process: "subprocess.Popen[str]"
+    said: IO[bytes]
+    watch: Any  # `peak`: the most bytes it has held since that was last set
+
+    def ask(self, **question: Any) -> dict[str, Any]:
+        """Its answer. Raises SystemExit with the end of what it said if it is gone."""
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps(question) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        return self.answer()
+
+    def answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            self.said.seek(max(0, self.said.seek(0, 2) - 4000))
+            words = self.said.read().decode(errors="replace")
+            raise SystemExit(f"{self.process.args!r} ended with {self.process.wait()}: {words}")
+        return dict(json.loads(line))
+
+
+@contextmanager
+def talking(name: str | None, script: str, question: dict[str, Any], threads: int, blas: int) -> Iterator[Talk]:
+    """`benchmarks/peers/SCRIPT` in the environment of peer `name`, or in the project's own where it is None.
+
+    `threads` bounds OpenMP, `blas` numpy's OpenBLAS: of what starts threads of its own around BLAS each wants one.
+    """
+    python, surroundings = Path(sys.executable), {**_surroundings(threads), "OPENBLAS_NUM_THREADS": str(blas)}
+    if name is None:
+        surroundings["PYTHONPATH"] = str(ROOT)
+    else:
+        python = environment(name)
+    with tempfile.TemporaryDirectory(prefix="peer-") as place, (Path(place) / "said.txt").open("w+b") as said:
+        given = Path(place) / "question.json"
+        given.write_text(json.dumps(question))
+        command = [str(python), str(ROOT / "benchmarks" / "peers" / script), str(given)]
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, env=surroundings, stdin=pipe, stdout=pipe, stderr=said, text=True)
+        try:
+            with watching(process.pid) as watch:
+                talk = Talk(process, said, watch)
+                talk.answer()  # it is ready
+                yield talk
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _surroundings(threads: int) -> dict[str, str]:
+    count = str(threads)
+    bounds = {f"{library}_NUM_THREADS": count for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "NUMBA")}
+    surroundings = {**os.environ, **bounds, "POLARS_MAX_THREADS": count}
+    surroundings.pop("PYTHONPATH", None)  # our packages are not the peer's
+    return surroundings
 
 
 def pins(name: str) -> dict[str, str]:
