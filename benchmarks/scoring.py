@@ -12,9 +12,11 @@ for more, and the seen ones are dropped. They take turns, and every figure is a 
 second and of the ratios within each round, because the machine may have other work. Lists are compared: at each place
 stands an item of the same score (in float64, to 1e-5 of the product of the longest vectors), and none that was seen.
 
-The bound is what no engine of this kind can pass: the products in the type the engine chooses candidates with, and one
-maximum over groups of 8 of their values, in blocks of the best size, nothing kept. Its maxima are torch's, of values as
-what they are; `ratio_to_bound_by_integers` is to a bound with the engine's own trick of comparing their bits.
+The bound is what no engine can pass that multiplies all: the products in the type that the engine chooses candidates
+with, and one maximum over groups of 8 of their values, in blocks of the best size, nothing kept. Its maxima are those
+of torch, of values as what they are; `ratio_to_bound_by_integers` is to a bound with the engine's own trick of comparing
+bits. Where items differ in length, as those of real models do, the engine does not multiply tiles that nobody of a block
+can need, and may pass the bound. `equal_lengths` says what it does where nothing can be left out: all items of length 1.
 
 `peak_mib` is the most that the engine's process holds while it makes lists of `streamed` users, who are never in memory
 together, and `peak_mib_more_users` for four times as many.
@@ -39,6 +41,7 @@ from benchmarks._peers import Talk, talking
 SEED = 20_180_101
 PEERS = {"implicit": ("implicit", 1), "rectools": ("rectools", 1), "faiss": ("faiss", None), "torch": ("rectools", 1)}
 """By name: whose environment it runs in, and OpenBLAS threads (None: as many as all else)."""
+EQUAL = "equal_lengths"
 COMPARED = 256
 TOLERANCE = 1e-5
 
@@ -95,8 +98,12 @@ def make(data: Path, size: Size, folder: Path) -> None:
         users = noisy(users, draw)
     seen = sparse.csr_array((np.ones(len(row), bool), (row, item)), shape=(len(users), len(items)))
     seen.sum_duplicates()
-    for name, array in {"users": users, "items": items, "start": seen.indptr, "seen": seen.indices}.items():
-        np.save(folder / f"{name}.npy", array)
+    arrays = {"users": users, "items": items, "start": seen.indptr, "seen": seen.indices}
+    equal = {**arrays, "items": items / np.maximum(np.linalg.norm(items, axis=1, keepdims=True), 1e-12)}
+    for place, those in ((folder, arrays), (folder / EQUAL, equal)):
+        place.mkdir(exist_ok=True)
+        for name, array in those.items():
+            np.save(place / f"{name}.npy", array)
 
 
 def pure_svd(seen: sparse.csr_array, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -124,16 +131,20 @@ def measure(size: Size, folder: Path, rounds: int, threads: int) -> dict[str, An
         ours = stack.enter_context(talking(None, "scoring_engine.py", question, threads, threads))
         plain = statistics.median(speed(ours, size.users, what="engine") for _ in range(3))
         compiling = ours.ask(what="compile")["seconds"]
+        alike = {**question, "folder": str(folder / EQUAL)}
+        equal = stack.enter_context(talking(None, "scoring_engine.py", alike, threads, threads))
+        equal.ask(what="compile")
         peers = {
             name: stack.enter_context(talking(where, f"scoring_{name}.py", question, threads, blas or threads))
             for name, (where, blas) in PEERS.items()
         }
         ours.ask(what="engine", users=COMPARED, lists=str(folder / "engine.npy"))
         ways = {name: compare(name, peer, folder) for name, peer in peers.items()}
-        rates: dict[str, list[float]] = {name: [] for name in ("engine", "floats", "integers", *peers)}
+        rates: dict[str, list[float]] = {name: [] for name in ("engine", EQUAL, "floats", "integers", *peers)}
         for number in range(rounds):
             for what in ("engine", "floats", "integers"):
                 rates[what].append(speed(ours, size.users, what=what))
+            rates[EQUAL].append(speed(equal, size.users, what="engine"))
             for name, peer in peers.items():
                 rates[name].append(speed(peer, size.peer_users))
             print(
@@ -175,15 +186,19 @@ def summary(
 ) -> dict[str, Any]:
     median = {name: statistics.median(rate) for name, rate in rates.items()}
 
-    def ratio(other: str) -> float:
-        return round(statistics.median(a / b for a, b in zip(rates["engine"], rates[other], strict=True)), 2)
+    def ratio(other: str, of: str = "engine") -> float:
+        return round(statistics.median(a / b for a, b in zip(rates[of], rates[other], strict=True)), 2)
 
     fastest = max(ways, key=lambda name: median[name])
+    equal = {
+        "users_per_second": round(median[EQUAL]), "ratio_to_fastest_peer": ratio(fastest, EQUAL),
+        "ratio_to_bound": ratio("floats", EQUAL), "ratio_to_bound_by_integers": ratio("integers", EQUAL),
+    }  # fmt: skip
     peers = {name: {"users_per_second": round(median[name]), "ratio": ratio(name), **ways[name]} for name in ways}
     return {
         "users_per_second": round(median["engine"]), "fastest_peer": fastest, "ratio_to_fastest_peer": ratio(fastest),
         "ratio_to_bound": ratio("floats"), "ratio_to_bound_by_integers": ratio("integers"), "peak_mib": peaks[0],
-        "peak_mib_more_users": peaks[1], "streamed": size.streamed, "factors": size.width, "peers": peers,
+        "peak_mib_more_users": peaks[1], EQUAL: equal, "streamed": size.streamed, "factors": size.width, "peers": peers,
         "before_compiling": round(plain), "compile_seconds": round(compiling, 1),
     }  # fmt: skip
 

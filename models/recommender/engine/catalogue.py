@@ -19,12 +19,14 @@ class Shape:
 
     rows: int  # users prepared together
     step: int  # users of one product
-    compiled_step: int  # the same where a compiled loop looks into it, which wants the values close
+    compiled_step: int  # the same where a compiled loop looks into it, which wants the values close; per 64 factors
     columns: int  # items of a tile, at most
+    hits: int = 1 << 15  # groups looked into, and survivors merged, at once
+    products: int = 1 << 18  # of survivors: a megabyte of float32, which a core's own cache takes
 
 
 CPU = Shape(rows=2048, step=512, compiled_step=128, columns=16_384)
-GPU = Shape(rows=4096, step=4096, compiled_step=4096, columns=65_536)
+GPU = Shape(rows=4096, step=4096, compiled_step=4096, columns=65_536, hits=1 << 20, products=1 << 26)
 
 
 class Catalogue:

@@ -21,11 +21,6 @@ from models.recommender.engine.numbers import (
 )
 from models.recommender.engine.select import GROUP, Block, best_by_row, reserve
 
-PRODUCTS = 1 << 18
-"""Products of survivors held at once, a megabyte of float32: what a core's own cache takes."""
-MERGED = 1 << 15
-"""Survivors merged into the lists at once."""
-
 
 @dataclass(frozen=True)
 class Pairs:
@@ -41,13 +36,13 @@ class Search:
     def __init__(self, catalogue: Catalogue, compiled: bool = False) -> None:
         self.catalogue, shape = catalogue, catalogue.shape
         device, low, width = catalogue.vectors.device, catalogue.low, catalogue.vectors.shape[1]
-        self.step = shape.compiled_step if compiled else shape.step
+        self.step = min(shape.step, shape.compiled_step * -(-catalogue.width // 64)) if compiled else shape.step
         self._values = reserve((self.step, catalogue.columns), low, device)
         self._compiled = Compiled(catalogue, self._values) if compiled else None
         if not compiled:
             groups = (self.step, catalogue.columns // GROUP)
             self._maxima, self._spare = (reserve(groups, WHOLE[low], device) for _ in range(2))
-        self._chunk = PRODUCTS // width
+        self._chunk = shape.products // width
         self._left, self._right = (reserve((self._chunk, width), torch.float32, device) for _ in range(2))
         levels = range(1, width.bit_length())
         self._halves = [reserve((self._chunk, width >> level), torch.float32, device) for level in levels]
@@ -89,7 +84,7 @@ class Search:
         if not bool(known.isfinite().all()):
             known = torch.maximum(known, self._first_bound(block, margin, k))
         best = found if tile else None
-        for row, column in block.survivors(least_whole(known - margin, catalogue.low)):
+        for row, column in block.survivors(least_whole(known - margin, catalogue.low), catalogue.shape.hits):
             item = catalogue.items.index_select(0, column + tile * catalogue.columns)
             best = self.merge(best, users, Pairs(row, item), k)
         if best is not None:
@@ -108,11 +103,12 @@ class Search:
         self, found: torch.Tensor | None, users: torch.Tensor, pairs: Pairs, k: int, more: torch.Tensor | None = None
     ) -> torch.Tensor:
         """The best keys among `found` [B, k] and the pairs, none of which is in it; `more` [P] is added to scores."""
-        for start in range(0, len(pairs.row), MERGED):
-            row, item = pairs.row[start : start + MERGED], pairs.item[start : start + MERGED]
+        at_once = self.catalogue.shape.hits
+        for start in range(0, len(pairs.row), at_once):
+            row, item = pairs.row[start : start + at_once], pairs.item[start : start + at_once]
             scores = self._scores(users, row, item)
             if more is not None:
-                scores = scores + more[start : start + MERGED]
+                scores = scores + more[start : start + at_once]
             found = best_by_row(row, keys_of(scores, item), found, len(users), k)
         return torch.full((len(users), k), NOTHING, device=users.device) if found is None else found
 

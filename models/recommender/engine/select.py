@@ -25,8 +25,6 @@ ORDERED = 1 << 19
 """Values brought into order at once, a megabyte of bfloat16: what a core's own cache takes."""
 LINE = 64
 """Bytes of a cache line."""
-HITS = 1 << 15
-"""Groups looked into at once."""
 
 
 class Block:
@@ -67,15 +65,15 @@ class Block:
         maxima = self.maxima[:, : fold * sets].view(len(self.whole), fold, sets).amax(1)
         return torch.topk(maxima, k, sorted=False).values.amin(1)
 
-    def survivors(self, least: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Row and column, int64, of every value that is at least `least` [B], in portions, sorted by row."""
+    def survivors(self, least: torch.Tensor, at_once: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Row and column, int64, of each value that is at least `least` [B], by row; of `at_once` groups a time."""
         if int(least.min()) <= 0:
             self._put_in_order(least <= 0)
         hits = places(_reaching(self.maxima, least[:, None], self.spare))
         member = torch.arange(GROUP, device=least.device) * self.groups
         flat = self.whole.view(-1)
-        for start in range(0, len(hits), HITS):
-            hit = hits[start : start + HITS]
+        for start in range(0, len(hits), at_once):
+            hit = hits[start : start + at_once]
             row = torch.div(hit, self.groups, rounding_mode="floor")
             first = hit + row * (self.columns - self.groups)  # the place of its first column
             value = flat.index_select(0, (first[:, None] + member).view(-1)).view(-1, GROUP)
