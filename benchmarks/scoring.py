@@ -14,9 +14,10 @@ stands an item of the same score (in float64, to 1e-5 of the product of the long
 
 The bound is what no engine can pass that multiplies all: the products in the type that the engine chooses candidates
 with, and one maximum over groups of 8 of their values, in blocks of the best size, nothing kept. Its maxima are those
-of torch, of values as what they are; `ratio_to_bound_by_integers` is to a bound with the engine's own trick of comparing
-bits. Where items differ in length, as those of real models do, the engine does not multiply tiles that nobody of a block
-can need, and may pass the bound. `equal_lengths` says what it does where nothing can be left out: all items of length 1.
+of torch, of values as what they are; `ratio_to_bound_by_integers` is to a bound with the engine's own trick, comparing
+bits. Where items differ in length, as those of real models do, the engine does not multiply tiles that nobody of a
+block can need, and may pass the bound. `equal_lengths` says what it does where none can be left out: with all items
+of length 1.
 
 `peak_mib` is the most that the engine's process holds while it makes lists of `streamed` users, who are never in memory
 together, and `peak_mib_more_users` for four times as many.
