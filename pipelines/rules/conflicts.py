@@ -78,9 +78,14 @@ def _meet(one: Rule, other: Rule, night: date) -> bool:
 
 
 def _covers(rule: Rule, other: Rule) -> bool:
-    """Whether the rule holds for all customers of the other one. For some of them it may well say something else."""
+    """Whether the rule holds in all lists and for all customers of the other one: for some it may well say otherwise.
+
+    Days do not count: a contradiction that begins next week is better told today than in that night.
+    """
     theirs = dict(other.segment)
-    return all(name in theirs and set(theirs[name]) <= set(values) for name, values in rule.segment)
+    return set(rule.lists) >= set(other.lists) and all(
+        name in theirs and set(theirs[name]) <= set(values) for name, values in rule.segment
+    )
 
 
 def _segments_meet(one: Rule, other: Rule) -> bool:

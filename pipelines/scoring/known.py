@@ -9,11 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import lake
+from pipelines.rules.states import spare_items
 from pipelines.settings import Settings
 from pipelines.training_run import availability
 
 if TYPE_CHECKING:
     from models.interactions import Interactions
+    from pipelines.rules.file import RuleFile
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,11 @@ class Night:
     seen: Any  # sparse bool [U, I], or None where purchases repeat
     titles: pa.Array  # string [I]: the title, or the id where there is none
     segment: pa.Array  # string [U]: value of the segment attribute, null where unknown
+    products: pa.Table  # as `lake.products` gives them
+    people: pa.Table  # as `lake.users` gives them
 
 
-def known_by(settings: Settings, night: date) -> Night:
+def known_by(settings: Settings, night: date, rules: "RuleFile | None" = None) -> Night:
     from models.interactions import encode
     from models.split import bought
 
@@ -40,10 +44,13 @@ def known_by(settings: Settings, night: date) -> Night:
     unsold = unsold.filter(pa.array(availability(products, unsold, night)))
     # A list of top_k needs at most top_k items nobody has bought yet; more would only widen the matrices.
     spare = unsold.take(pc.sort_indices(unsold))[: settings.top_k]
+    if rules is not None and rules.rules:
+        spare = spare_items(rules, night, products, users, unsold, settings.top_k)
     data = encode(table, night, extra_users=everybody, extra_items=spare)
     row = pc.index_in(data.items, value_set=products["item_id"].combine_chunks())
     titles = pc.coalesce(products["title"].take(row).combine_chunks(), data.items)
     holder = pc.index_in(data.users, value_set=users["user_id"].combine_chunks())
     attribute = pc.map_lookup(users["attributes"].combine_chunks(), settings.segment_attribute, "first").take(holder)
     seen = None if settings.repeat_purchases else bought(lake.interactions(settings, night, None), data)
-    return Night(night, data, availability(products, data.items, night), seen, titles, attribute)
+    available = availability(products, data.items, night)
+    return Night(night, data, available, seen, titles, attribute, products, users)
