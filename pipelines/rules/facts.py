@@ -93,6 +93,14 @@ class Facts:
             case _:
                 return np.zeros(len(self.items), dtype=bool)
 
+    def concerned(self, rule: Rule, margin: Margin | None) -> np.ndarray:
+        """bool [I]: what the rule hides, moves, counts or pins, whoever the list is for; nothing of repurchase rules,
+        which hide other things from everybody.
+        """
+        if rule.kind == "pin":
+            return self.named(Selection(items=(rule.item,)))
+        return self.hidden(rule, margin) if rule.is_hard else self.groups(rule.each, rule.where) >= 0
+
     def unknown(self, where: Selection | None) -> tuple[list[str], int]:
         """What a selection names that no item has, in words, and how many names it has in all."""
         if where is None:
@@ -122,6 +130,12 @@ def facts(products: pa.Table, items: pa.Array) -> Facts:
     taken = products.select(["category_path", "brand", "price", "attributes"]).take(row)
     category, brand, price, attributes = (column.combine_chunks() for column in taken.columns)
     return Facts(items, _given(category), _given(brand), price, attributes)
+
+
+def catalogue(products: pa.Table, sold: pa.Array) -> Facts:
+    """Facts about every item that is known: of a product row, or one of `sold` string arrays without any."""
+    items = pc.unique(pa.chunked_array([products["item_id"].combine_chunks(), sold.cast(pa.string())]))
+    return facts(products, items)
 
 
 def members(rule: Rule, people: pa.Table, users: pa.Array) -> np.ndarray:

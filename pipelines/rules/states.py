@@ -7,7 +7,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.rules.facts import Facts, facts, members
+from pipelines.rules.facts import Facts, catalogue, facts, members
 from pipelines.rules.fields import nearest
 from pipelines.rules.file import Margin, Rule, RuleFile
 from pipelines.training_run import availability
@@ -19,19 +19,21 @@ SPARE = 1_000
 
 @dataclass(frozen=True)
 class Standing:
-    """A rule tonight. `note`: what to know about it; of a skipped rule, why."""
+    """A rule tonight. `note`: what to know about it; of a skipped rule, why. `is_odd`: it may be a slip of the pen:
+    items come and go, but a category, a brand or an attribute that nobody knows is rather misspelt.
+    """
 
     rule: Rule
     state: State
     note: str = ""
+    is_odd: bool = False
 
 
 def standings(file: RuleFile, night: date, products: pa.Table, people: pa.Table, sold: pa.Array) -> list[Standing]:
     """Every rule of the file, in its order. `products` and `people` are what `lake.products` and `lake.users` give;
     `sold` string arrays of items that are known, too, although no product row speaks of them.
     """
-    items = pc.unique(pa.chunked_array([products["item_id"].combine_chunks(), sold.cast(pa.string())]))
-    known = facts(products, items)
+    known = catalogue(products, sold)
     return [_standing(rule, file.margin, night, known, products, people) for rule in file.rules]
 
 
@@ -44,11 +46,10 @@ def _standing(
         return Standing(rule, "not begun", f"begins on {rule.first}")
     strange, names = known.unknown(rule.where)
     reason = _nothing_to_go_by(rule, margin, known, products, night) or _nobody(rule, people)
-    if not reason and names and len(strange) == names:
-        reason = "; ".join(strange)
     if reason:
-        return Standing(rule, "skipped", reason)
-    return Standing(rule, "applied", "; ".join(strange))
+        return Standing(rule, "skipped", reason, is_odd=rule.kind != "pin")
+    state: State = "skipped" if names and len(strange) == names else "applied"
+    return Standing(rule, state, "; ".join(strange), any(not said.startswith("item ") for said in strange))
 
 
 def _nothing_to_go_by(rule: Rule, margin: Margin | None, known: Facts, products: pa.Table, night: date) -> str:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from pipelines.rules.facts import facts, members
+from pipelines.rules.facts import catalogue, facts, members
 from pipelines.rules.file import Rule, RuleFile
 from pipelines.rules.purchases import NotAgain, days_needed, not_again, purchases
 from pipelines.rules.states import standings
 from pipelines.settings import Settings
+from pipelines.training_run import availability
 
 if TYPE_CHECKING:
     from models.recommender.item_to_item import ItemToItem
@@ -153,12 +154,10 @@ class Tonight:
 
     def did(self, number: int) -> tuple[int, int, int]:
         """Of a rule: items on sale that it hides, moves, counts or pins; lists; places."""
-        rule = self.rules[number]
-        lists, places = self.lists[number], self.places[number]
-        if rule.kind == "pin":
-            return 1, lists, places
+        rule, lists, places = self.rules[number], self.lists[number], self.places[number]
         if rule.kind == "repurchase":
             mine = next(part for part in self.not_again if part.rule == number)
             return int((mine.items & self.known.available).sum()), mine.customers, places
-        chosen = self.hidden[number] if rule.is_hard else self.facts.groups(rule.each, rule.where) >= 0
-        return int((chosen & self.known.available).sum()), lists, places
+        whole = catalogue(self.known.products, self.known.data.items)
+        on_sale = availability(self.known.products, whole.items, self.known.day)
+        return int((whole.concerned(rule, self.file.margin) & on_sale).sum()), lists, places

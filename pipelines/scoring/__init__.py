@@ -4,7 +4,9 @@ import importlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from pipelines import ops, staging
 from pipelines.contracts import (
@@ -14,6 +16,7 @@ from pipelines.contracts import (
     SCORES_SHORT_LISTS,
     SCORES_SIMILAR,
     SCORES_VISITORS,
+    Table,
 )
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
@@ -21,7 +24,7 @@ from pipelines.rules.effects import effects, summary
 from pipelines.rules.kept import keep, rules_of
 from pipelines.rules.tonight import Tonight
 from pipelines.scoring.champion import fitted, prune
-from pipelines.scoring.known import known_by
+from pipelines.scoring.known import Night, known_by
 from pipelines.scoring.lists import recommendations
 from pipelines.scoring.rows import Stamp
 from pipelines.scoring.ruled import recommendations_by_rules
@@ -29,6 +32,10 @@ from pipelines.scoring.similar import similar
 from pipelines.scoring.visitors import visitors
 from pipelines.settings import Settings
 from pipelines.warehouse import exists, open_warehouse, replace_partition
+
+if TYPE_CHECKING:
+    from models.recommender.popular import PopularModel
+    from models.recommender.ranking import Recommender
 
 
 def score(settings: Settings, night: date, attempt: Attempt, new_rules: bool = False) -> dict[str, Any]:
@@ -55,19 +62,8 @@ def score(settings: Settings, night: date, attempt: Attempt, new_rules: bool = F
     stamp = Stamp(name, version, attempt.id, datetime.now(UTC))
     begun = time.monotonic()
     tonight = None if rules is None else Tonight(settings, rules, known)
-    ruled = tonight if tonight is not None and tonight.rules else None
-    if ruled is None:
-        lists, short = recommendations(settings, known, model, fill, stamp)
-    else:
-        lists, short = recommendations_by_rules(settings, known, model, fill, stamp, ruled)
+    tables = lists_of(settings, known, model, fill, stamp, tonight)
     ranked = time.monotonic() - begun
-    tables = {
-        SCORES_RECOMMENDATIONS: lists,
-        SCORES_VISITORS: visitors(settings, known, fill, stamp, ruled),
-        SCORES_SIMILAR: similar(settings, known, model, stamp, ruled),
-        SCORES_SHORT_LISTS: short,
-        SCORES_RULE_EFFECTS: effects(tonight),
-    }
     fault_point("score.scored")
     with guard(settings, attempt), ops.writing(settings) as connection:
         for table in SCORE_TABLES:
@@ -76,7 +72,7 @@ def score(settings: Settings, night: date, attempt: Attempt, new_rules: bool = F
         fault_point("score.written")
     fault_point("score.committed")
     prune(settings, night, version)
-    users = len(known.data.users)
+    users, short = len(known.data.users), tables[SCORES_SHORT_LISTS]
     return {
         "rows": sum(table.num_rows for table in tables.values()), "users": users, "model_name": name,
         "model_version": version, "note": note, "items": len(known.data.items),
@@ -85,6 +81,29 @@ def score(settings: Settings, night: date, attempt: Attempt, new_rules: bool = F
         "users_per_second": round(users / max(ranked, 1e-6), 1),
         **summary(settings, tonight),
     }  # fmt: skip
+
+
+def lists_of(
+    settings: Settings,
+    known: Night,
+    model: "Recommender",
+    fill: "PopularModel",
+    stamp: Stamp,
+    tonight: Tonight | None,
+) -> dict[Table, pa.Table]:
+    """The rows of every score table."""
+    rules = tonight if tonight is not None and tonight.rules else None
+    if rules is None:
+        lists, short = recommendations(settings, known, model, fill, stamp)
+    else:
+        lists, short = recommendations_by_rules(settings, known, model, fill, stamp, rules)
+    return {
+        SCORES_RECOMMENDATIONS: lists,
+        SCORES_VISITORS: visitors(settings, known, fill, stamp, rules),
+        SCORES_SIMILAR: similar(settings, known, model, stamp, rules),
+        SCORES_SHORT_LISTS: short,
+        SCORES_RULE_EFFECTS: effects(tonight),
+    }
 
 
 def scored_nights_after(settings: Settings, night: date) -> list[date]:
