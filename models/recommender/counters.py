@@ -25,9 +25,9 @@ class Counted:
         group = self.group[item]
         return self.counts[:, group] if group >= 0 else np.zeros(len(self.counts), dtype=np.int32)
 
-    def at(self, rows: np.ndarray) -> np.ndarray:
-        """int32 [rows, C]: how many of each candidate's group; 0 for those of no group."""
-        groups = self.groups[rows]
+    def at(self, rows: np.ndarray, width: int) -> np.ndarray:
+        """int32 [rows, width]: how many of the group of each of the first candidates; 0 for those of no group."""
+        groups = self.groups[rows, :width]
         return np.where(groups >= 0, self.counts[rows[:, None], groups], 0)
 
     def add(self, rows: np.ndarray, items: np.ndarray) -> None:

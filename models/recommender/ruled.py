@@ -17,8 +17,10 @@ from models.recommender.popular import PopularModel
 from models.recommender.ranking import BLOCK_CELLS, Ranked, Recommender, rank_users
 from models.recommender.rules import Arranged, Candidates, Policy, arrange
 
-WIDER = 4
-"""Times as many candidates for the lists that want more."""
+WIDER = 16
+"""Times as many candidates for the lists that want more: each time they are scored again."""
+FEWER = 8
+"""Times fewer users in a block where candidates are many: they are held along with the scores."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,8 @@ def rank_by_rules(
     boosted = Boosted(model, factor) if policy.boosts else model
     allowed = available & ~policy.hidden
 
-    def ranked(wanted: np.ndarray, wide: int) -> Iterator[Ranked]:
-        return rank_users(boosted, data, wanted, wide, fill.order, allowed, masked, block_cells, with_evidence=True)
+    def ranked(wanted: np.ndarray, wide: int, cells: int, with_evidence: bool) -> Iterator[Ranked]:
+        return rank_users(boosted, data, wanted, wide, fill.order, allowed, masked, cells, with_evidence)
 
     def ruled(block: Ranked) -> tuple[Ruled, np.ndarray]:
         filled = block.filled
@@ -92,24 +94,27 @@ def rank_by_rules(
         strength = np.where(filled, fill.strength[np.maximum(block.items, 0)], np.maximum(block.scores, 0))
         found = Candidates(block.items, strength, filled, _complete(block.items, len(factor)))
         placed = arrange(found, k, policy, allowed, _pinnable(policy, allowed, masked, block.users))
-        return _read(block, placed, policy.rules), placed.settled
+        return _read(block, placed), placed.settled
 
     wide = policy.candidates(k)
-    for block in ranked(users, wide):
+    for block in ranked(users, wide, block_cells, with_evidence=True):
         lists, settled = ruled(block)
         wanting, wider = np.flatnonzero(~settled), wide
+        again = wanting
         while len(wanting):
             wider *= WIDER
-            again, unsettled, start = [], [], 0
-            for part in ranked(block.users[wanting], wider):
+            unsettled, start = [], 0
+            # Evidence for every candidate would take far longer than for what is listed in the end.
+            for part in ranked(block.users[wanting], wider, block_cells // FEWER, with_evidence=False):
                 better, settled = ruled(part)
                 rows = wanting[start : start + len(part.users)]
-                start += len(rows)
-                again.append((rows, better))
-                unsettled.append(rows[~settled])
-            for rows, better in again:
                 _put(lists, rows, better)
+                unsettled.append(rows[~settled])
+                start += len(rows)
             wanting = np.concatenate(unsettled)
+        if len(again):
+            scored = np.where(lists.scores[again] > 0, lists.items[again], -1)
+            lists.evidence[again] = np.where(scored >= 0, model.evidence(data, block.users[again], scored), -1)
         yield lists
 
 
@@ -129,7 +134,7 @@ def _pinnable(policy: Policy, allowed: np.ndarray, masked: sparse.csr_array | No
     return may
 
 
-def _read(block: Ranked, placed: Arranged, rules: int) -> Ruled:
+def _read(block: Ranked, placed: Arranged) -> Ruled:
     column = np.maximum(placed.source, 0)
     listed = placed.source >= 0
     if block.items.shape[1] == 0:
@@ -170,7 +175,7 @@ def similar_by_rules(matrix: ItemToItem, items: np.ndarray, k: int, available: n
         candidates = Candidates(found, strength, np.zeros(found.shape, dtype=bool), complete)
         placed = arrange(candidates, k, policy, allowed, allowed[pins] & (pins != wanted[:, None]))
         block = Ranked(wanted, found, values, np.full(found.shape, -1, np.int32))
-        return _read(block, placed, policy.rules), placed.settled
+        return _read(block, placed), placed.settled
 
     wide = policy.candidates(k)
     lists, settled = ruled(items, wide)

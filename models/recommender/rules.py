@@ -15,6 +15,9 @@ import numpy as np
 
 from models.recommender.counters import Counted, Streak
 
+NEAR = 64
+"""So many candidates are looked at before all of them are."""
+
 
 @dataclass(frozen=True)
 class Boost:
@@ -80,7 +83,7 @@ class Policy:
     def candidates(self, k: int) -> int:
         """How many candidates to begin with: where nothing is passed over, as many as can be listed."""
         passes_over = self.caps or self.runs or self.mixes
-        return (3 if passes_over else 1) * k + len(self.pins)
+        return (2 if passes_over else 1) * k + len(self.pins)
 
 
 @dataclass(frozen=True)
@@ -160,47 +163,53 @@ class _Lists:
         pinned = self.open & (self.slot[:, place] >= 0)
         for number in np.unique(self.slot[pinned, place]):
             self._pin(np.flatnonzero(pinned & (self.slot[:, place] == number)), place, number)
-        free = np.flatnonzero(self.open & ~pinned)
-        if not len(free):
-            return
-        blocked = self._blocked(free, place)
-        permitted = ~self.taken[free]
-        for _, mask in blocked:
-            permitted &= ~mask
-        has = permitted.any(axis=1)
-        some, permitted = free[has], permitted[has]
-        if len(some):
-            column = self._best(some, permitted)
-            self._note(some, place, column, permitted, [(rule, mask[has]) for rule, mask in blocked])
-            self._take(some, place, column)
-        for row in free[~has]:
+        rows, columns = np.flatnonzero(self.open & ~pinned), self.taken.shape[1]
+        for width in (min(NEAR, columns), columns):  # the best is nearly always among the first
+            if not len(rows) or not width:
+                break
+            blocked = self._blocked(rows, place, width)
+            permitted = ~self.taken[rows, :width]
+            for _, mask in blocked:
+                permitted &= ~mask
+            column, sure = self._best(rows, permitted)
+            chosen = rows[sure]
+            self._note(chosen, place, column[sure], permitted[sure], [(rule, mask[sure]) for rule, mask in blocked])
+            self._take(chosen, place, column[sure])
+            rows = rows[~sure]
+        for row in rows.tolist():
             self._move_up(row, place)
 
-    def _blocked(self, rows: np.ndarray, place: int) -> list[tuple[int, np.ndarray]]:
-        """Each cap and run with the candidates of these lists that it forbids now, bool [rows, C]."""
-        caps = [(cap.rule, counted.at(rows) >= cap.most) for cap, counted in self.caps]
+    def _blocked(self, rows: np.ndarray, place: int, width: int) -> list[tuple[int, np.ndarray]]:
+        """Each cap and run with the candidates of these lists that it forbids now, bool [rows, width]."""
+        caps = [(cap.rule, counted.at(rows, width) >= cap.most) for cap, counted in self.caps]
         runs = [
-            (run.rule, streak.would_be(rows, streak.groups[rows], self.slot, self.pins, place) > run.most)
+            (run.rule, streak.would_be(rows, streak.groups[rows, :width], self.slot, self.pins, place) > run.most)
             for run, streak in self.runs
         ]
         return caps + runs
 
-    def _best(self, rows: np.ndarray, permitted: np.ndarray) -> np.ndarray:
-        """int64 [rows]: column of the best permitted candidate; each of these lists has one."""
+    def _best(self, rows: np.ndarray, permitted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of permitted candidates, bool [rows, width], the column of each list's best, and whether it is sure, [rows]:
+        there is one, and none beyond the width can be better.
+        """
+        has, width = np.asarray(permitted.any(axis=1)), permitted.shape[1]
         if not self.mixes:
-            return np.argmax(permitted, axis=1)
-        scored = permitted & ~self.found.filled[rows]
+            return np.argmax(permitted, axis=1), has
+        strength, filled = self.found.strength[rows, :width], self.found.filled[rows, :width]
+        scored = permitted & ~filled
         equals = np.where(scored.any(axis=1)[:, None], scored, permitted)
         kept = np.ones(permitted.shape)
         for mix, counted in self.mixes:
-            kept *= mix.keep ** counted.at(rows)
-        value = np.where(equals, self.found.strength[rows] * kept, -np.inf)
+            kept *= mix.keep ** counted.at(rows, width)
+        value = np.where(equals, strength * kept, -np.inf)
         column = np.argmax(value, axis=1)
-        # An item beyond the last candidate could be worth more than this one after its discount.
-        last, filled = self.found.strength[rows, -1], self.found.filled[rows, -1]
         chosen = np.arange(len(rows)), column
-        self.unsettled[rows] |= (value[chosen] < last) & (self.found.filled[rows, column] == filled)
-        return column
+        # What comes later counts at most as much as the last one here, if it is not of another sort.
+        weaker = (value[chosen] < strength[:, -1]) & (filled[chosen] == filled[:, -1])
+        if width < self.taken.shape[1]:
+            return column, has & ~weaker
+        self.unsettled[rows] |= weaker & has
+        return column, has
 
     def _note(
         self,
@@ -211,13 +220,13 @@ class _Lists:
         blocked: list[tuple[int, np.ndarray]],
     ) -> None:
         """Which rules passed over a better candidate for the first time, and which boosts brought this one up."""
-        earlier = np.arange(permitted.shape[1]) < column[:, None]
-        newly = earlier & ~self.taken[rows] & ~self.passed[rows]
-        self.passed[rows] |= newly
+        width = permitted.shape[1]
+        newly = (np.arange(width) < column[:, None]) & ~self.taken[rows, :width] & ~self.passed[rows, :width]
+        self.passed[rows, :width] |= newly
         for rule, mask in blocked:
             self.touched[rows, place, rule] |= (mask & newly).any(axis=1)
         for mix, counted in self.mixes:
-            self.touched[rows, place, mix.rule] |= (permitted & newly & (counted.at(rows) > 0)).any(axis=1)
+            self.touched[rows, place, mix.rule] |= (permitted & newly & (counted.at(rows, width) > 0)).any(axis=1)
         item, strength = self.found.items[rows, column], self.found.strength[rows, column]
         for boost in self.policy.boosts:
             self.touched[rows, place, boost.rule] |= boost.items[item] & (strength > 0)

@@ -1,16 +1,26 @@
 """Business rules on lists: by example, against a plain loop, and as laws on random shops and rules."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.recommender import rules as module
 from models.recommender.rules import Arranged, Boost, Candidates, Limit, Mix, Pin, Policy, arrange
 
 fast = settings(deadline=None, max_examples=100)
+
+
+@pytest.fixture(scope="module", autouse=True, params=[64, 3])
+def near(request: pytest.FixtureRequest) -> Iterator[None]:
+    """How many candidates are looked at first must not matter."""
+    before, module.NEAR = module.NEAR, request.param
+    yield
+    module.NEAR = before
 
 
 def candidates(items: Sequence[int], strength: Sequence[float] | None = None, filled: int = 0) -> Candidates:
