@@ -1,7 +1,9 @@
 """The rules file: what each kind reads as, and every mistake with its line and what to do."""
 
+import re
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -24,6 +26,15 @@ def good(text: str) -> tuple[Rule, ...]:
 def wrong(text: str) -> list[str]:
     found, problems = parse(dedent(text), 20)
     return [str(p) for p in [*problems, *conflicts(found.rules, NIGHT)]]
+
+
+def test_the_manuals_example_is_right_and_has_every_kind() -> None:
+    manual = (Path(__file__).parents[3] / "docs" / "rules.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", manual, re.DOTALL)
+    found = good(example)
+    assert {rule.kind for rule in found} == set(KINDS)
+    assert conflicts(found, NIGHT) == []
+    assert all(f"- `{kind}: " in manual for kind in KINDS)
 
 
 def test_an_empty_file_has_no_rules() -> None:
