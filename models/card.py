@@ -40,6 +40,7 @@ def card(facts: Mapping[str, Any], results: Mapping[str, Values], curve: list[di
         for segment, weights in facts["weights"].items():
             told = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
             lines.append(f"- {LABELS.get(segment, 'regular users')}: {told}")
+    lines += _second_stage(facts.get("second_stage"))
     if curve:
         lines += ["", f"Trained for {len(curve)} epochs; the best was epoch {facts['best_epoch']}."]
     lines += [
@@ -53,6 +54,22 @@ def card(facts: Mapping[str, Any], results: Mapping[str, Values], curve: list[di
         "The artefact is safetensors and JSON; loading it runs no code, and its digest is checked first.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _second_stage(found: Mapping[str, Any] | None) -> list[str]:
+    if not found:
+        return []
+    gain = ", ".join(f"{name} {share:.0%}" for name, share in list(found["gain"].items())[:6])
+    return [
+        "",
+        f"Second stage (LambdaRank): learned from {found['candidates']:,} candidates of {found['users']:,} buyers of"
+        f" the validation days, {found['rounds']} trees in each of {found['folds']} folds over users. There its"
+        f" NDCG@10 was {found['validation_ndcg']:.4f} on users it had not learned from, the blend's"
+        f" {found['validation_ndcg_of_the_blend']:.4f}. Tail items are lifted by {found['lift']:.2f}.",
+        f"What its splits gained from: {gain}. A score is the probability that the user buys the item in the horizon,"
+        f" given that they buy anything; calibration error of the listed ten on the held-out days:"
+        f" {found['calibration_error']:.4f}.",
+    ]
 
 
 def _cell(per_user: Any) -> str:

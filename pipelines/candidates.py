@@ -1,4 +1,4 @@
-"""The candidates of a training run: every floor, the transformer, their blend, and the champion on the same days."""
+"""The candidates of a training run: every floor, the transformer, their blend and its second stage, the champion."""
 
 import time
 from datetime import date, timedelta
@@ -30,8 +30,9 @@ def learn_and_blend(run: Run, config: "TransformerConfig", device: str, folder: 
     from models.loop import first_process
     from models.recommender import floors
     from models.recommender.blend import BlendModel, learn_weights
-    from models.recommender.configs import BLEND, TRANSFORMER, Blend, Transformer
+    from models.recommender.configs import BLEND, RANKER, TRANSFORMER, Blend, Ranker, Transformer
     from models.recommender.learned import TooLittle, learn
+    from pipelines.second_stage import learn_to_rank
 
     started = time.monotonic()
     learned_until = run.cutoff - timedelta(run.settings.test_days)
@@ -40,7 +41,7 @@ def learn_and_blend(run: Run, config: "TransformerConfig", device: str, folder: 
         open_then = availability(lake.products(run.settings, learned_until), validation.train.items, learned_until)
         learned = learn(validation, open_then, config, folder, device, _told(run, observe))
     except (TooLittle, NightmarketError) as reason:
-        for name in (TRANSFORMER, BLEND):
+        for name in (TRANSFORMER, BLEND, RANKER):
             run.skip(name, str(reason))
         return
     if not first_process():
@@ -53,7 +54,7 @@ def learn_and_blend(run: Run, config: "TransformerConfig", device: str, folder: 
     }  # fmt: skip
     run.add(TRANSFORMER, config, learned.model, started)
     started = time.monotonic()
-    kinds = {name: kind for name, (kind, _) in run.models.items() if not isinstance(kind, Blend)}
+    kinds = {name: kind for name, (kind, _) in run.models.items() if not isinstance(kind, Blend | Ranker)}
     counted = {name: kind for name, kind in kinds.items() if not isinstance(kind, Transformer)}
     fitted = {name: found.model for name, found in floors.fit_all(validation.train, counted).items()}
     tried = {name: learned.model if name == TRANSFORMER else fitted[name] for name in kinds}
@@ -66,6 +67,7 @@ def learn_and_blend(run: Run, config: "TransformerConfig", device: str, folder: 
     run.learning["weights"] = weights
     model = BlendModel({name: run.models[name][1] for name in parts}, weights)
     run.add(BLEND, Blend(parts, weights), model, started)
+    learn_to_rank(run, validation, BlendModel(then, weights))
 
 
 def _told(run: Run, observe: Any) -> Any:

@@ -8,6 +8,7 @@ from pipelines import ops
 from pipelines.contracts import OPS_GATE
 from pipelines.errors import NightmarketError, UsageError
 from pipelines.faults import fault_point
+from pipelines.second_stage import contenders
 from pipelines.settings import Settings
 from pipelines.tracked import tracking
 from pipelines.training_run import check_family
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 def promote(settings: Settings, family: str, dry_run: bool = False, version: str | None = None) -> dict[str, Any]:
     """Hold the newest training run against the gate and make its best model champion, if it earned that.
 
-    The blend is the candidate. Where it does not pass, the best floor is (it replaces another floor only where the
+    The second stage is the candidate where it beats the blend beyond doubt, else the blend. Where neither passes, the
+    best floor is (it replaces another floor only where the
     interval of its gain lies above zero), so that a shop always has a champion. The report goes to `ops.gate` and
     MLflow. With `version` no other one is promoted: what a person approved may have been overtaken by a newer run.
     "champion" in the answer is who scores from now on, promoted or not; None where there is nobody yet.
@@ -79,21 +81,28 @@ def _values(settings: Settings, family: str, training: "Training") -> "dict[str,
 def _verdict(values: "dict[str, Values]", champion: "Promotion | None", training: "Training") -> "tuple[str, Verdict]":
     """The model that is judged in the end, and what the gate says of it."""
     from models import gate
-    from models.recommender.configs import BLEND, CONFIGS
+    from models.recommender.configs import BLEND, CONFIGS, RANKER
 
     floors = {name: values[name] for name in CONFIGS if name in values}
     learned = None
     if champion is not None and champion.model_name not in CONFIGS:
         learned = _learned_champion(values, champion, training)
-    if BLEND in values:
-        if champion is not None and champion.version == training.versions[BLEND]:
-            return BLEND, gate.Verdict(False, f"{BLEND} {champion.version} is the champion already", [])
-        verdict = gate.judge(BLEND, values[BLEND], floors, learned)
-        if verdict.promoted or (champion is not None and learned is not None):
-            return BLEND, verdict
-        best, fallback = _best_floor(floors, champion)
-        return best, gate.Verdict(fallback.promoted, f"{verdict.sentence}. {fallback.sentence}", verdict.comparisons)
-    return _best_floor(floors, champion)
+    refused: list[gate.Verdict] = []
+    for name in contenders(values):
+        if champion is not None and champion.version == training.versions[name]:
+            return name, gate.Verdict(False, f"{name} {champion.version} is the champion already", [])
+        below = {**floors, BLEND: values[BLEND]} if name == RANKER else floors  # what scores where it is refused
+        verdict = gate.judge(name, values[name], below, learned)
+        if verdict.promoted:
+            return name, verdict
+        refused.append(verdict)
+    if not refused:
+        return _best_floor(floors, champion)
+    said = ". ".join(verdict.sentence for verdict in refused)
+    if champion is not None and learned is not None:
+        return BLEND, gate.Verdict(False, said, refused[-1].comparisons)
+    best, fallback = _best_floor(floors, champion)
+    return best, gate.Verdict(fallback.promoted, f"{said}. {fallback.sentence}", refused[-1].comparisons)
 
 
 def _learned_champion(values: "dict[str, Values]", champion: "Promotion", training: "Training") -> "tuple[str, Values]":

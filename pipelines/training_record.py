@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from pipelines import lake, ops
 from pipelines.contracts import OPS_MODEL_METRICS
 from pipelines.faults import fault_point
+from pipelines.second_stage import contender
 from pipelines.training_run import GATE_METRIC, Run
 
 if TYPE_CHECKING:
+    from models.gate import Values
     from models.recommender.configs import Transformer as TransformerConfig
     from models.tracking import DataSet, Tracking
 
@@ -67,29 +70,31 @@ def summary(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def against_floors(run: Run) -> list[str]:
-    """The learned models minus the best floor, and whether the difference is beyond doubt."""
-    from models.gate import SEED, best_of
-    from models.metrics import paired_interval
-    from models.recommender.configs import BLEND, CONFIGS, TRANSFORMER
+    """The learned models minus the best floor, the second stage minus the blend: is the difference beyond doubt?"""
+    from models.gate import best_of
+    from models.recommender.configs import BLEND, CONFIGS, RANKER, TRANSFORMER
 
     values = run.values()
     best = best_of({name: values[name] for name in values if name in CONFIGS})
-    lines = []
-    for name in (TRANSFORMER, BLEND):
-        if name in values:
-            own, floor = values[name]["all"], values[best]["all"]
-            low, high = paired_interval(own, floor, SEED)
-            word = "includes zero" if low <= 0 <= high else "lies above zero" if low > 0 else "lies below zero"
-            lines.append(
-                f"{name} minus the best floor {best}: {(own - floor).mean():+.4f} [{low:+.4f}, {high:+.4f}]: {word}"
-            )
+    lines = [_minus(values, name, best, f"the best floor {best}") for name in (TRANSFORMER, BLEND) if name in values]
+    if RANKER in values:
+        lines.append(_minus(values, RANKER, BLEND, f"the {BLEND}"))
     return lines
+
+
+def _minus(values: "Mapping[str, Values]", name: str, other: str, said: str) -> str:
+    from models.gate import SEED
+    from models.metrics import paired_interval
+
+    own, reference = values[name]["all"], values[other]["all"]
+    low, high = paired_interval(own, reference, SEED)
+    word = "includes zero" if low <= 0 <= high else "lies above zero" if low > 0 else "lies below zero"
+    return f"{name} minus {said}: {(own - reference).mean():+.4f} [{low:+.4f}, {high:+.4f}]: {word}"
 
 
 def track(run: Run, tracking: "Tracking", run_id: str) -> None:
     """Metrics, pictures and the model card; the candidate is registered and becomes `challenger`."""
     from models import card
-    from models.recommender.configs import BLEND
     from models.tracking import CHALLENGER
 
     values = run.values()
@@ -102,7 +107,7 @@ def track(run: Run, tracking: "Tracking", run_id: str) -> None:
     tracking.figure(card.comparison(values), "plots/models.png")
     from models.gate import best_of
 
-    name = BLEND if BLEND in run.versions else best_of({n: v for n, v in values.items() if n in run.versions})
+    name = contender(values) or best_of({n: v for n, v in values.items() if n in run.versions})
     data = run.split.train
     facts = {
         "model_name": name, "version": run.versions[name], "cutoff": run.cutoff, "until": run.until,
@@ -110,6 +115,7 @@ def track(run: Run, tracking: "Tracking", run_id: str) -> None:
         "digest": data.digest(), "events": len(data.item), "users": len(data.users), "items": len(data.items),
         "training_days": run.settings.training_days, "repeat_purchases": run.settings.repeat_purchases,
         "weights": run.learning.get("weights"), "best_epoch": run.learning.get("best_epoch"),
+        "second_stage": run.learning.get("second_stage"),
     }  # fmt: skip
     text = card.card(facts, values, run.learning.get("curve", []))
     tracking.text(text, "model_card.md")

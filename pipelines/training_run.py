@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines import lake, staging
+from pipelines.catalogue import described
 from pipelines.errors import NightmarketError, UsageError
 from pipelines.faults import fault_point
 from pipelines.settings import Settings
@@ -58,6 +59,7 @@ class Run:
 
     def add(self, name: str, config: "Config", model: "Recommender", started: float) -> None:
         """Judge a fitted model and save it under its digest."""
+        from models.recommender.configs import Ranker
         from models.recommender.evaluation import evaluate
         from models.recommender.saved import save
 
@@ -65,7 +67,7 @@ class Run:
         self.models[name] = config, model
         self.versions[name] = save(folder, name, config, self.cutoff, self.split.train.items, model)
         fault_point("train.saved")
-        self.results[name] = evaluate(model, self.split, self.available)
+        self.results[name] = evaluate(model, self.split, self.available, probabilities=isinstance(config, Ranker))
         self.seconds[name] = round(time.monotonic() - started, 2)
 
     def skip(self, name: str, reason: str) -> None:
@@ -120,6 +122,7 @@ def split_at(settings: Settings, cutoff: date, until: date) -> "Split":
     past = lake.interactions(settings, cutoff, settings.training_days if settings.repeat_purchases else None)
     future = lake.interactions(settings, until, settings.test_days)
     split = time_split(past, future, cutoff, settings.test_days, settings.training_days, settings.repeat_purchases)
+    split = replace(split, train=described(split.train, lake.products(settings, cutoff)))
     if not len(split.train.item) or not len(split.test_users):
         raise NightmarketError(
             f"cannot train: {len(split.train.item)} events in the {settings.training_days} days up to {cutoff} and"

@@ -1,6 +1,6 @@
 """Models of every kind on disk: saved under their digest, brought back, and brought up to date for a night."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import cast
@@ -8,12 +8,14 @@ from typing import cast
 import numpy as np
 import pyarrow as pa
 
+from models import trees
 from models.artefact import load_artefact, save_artefact
 from models.interactions import Interactions
 from models.recommender import floors, transformer
 from models.recommender.blend import BlendModel
-from models.recommender.configs import Blend, Config, Transformer, as_json, from_json
+from models.recommender.configs import Blend, Config, Ranker, Transformer, as_json, from_json
 from models.recommender.floors import NotApplicable
+from models.recommender.ranker import RankerModel
 from models.recommender.ranking import Recommender
 
 BYTES, OFFSETS = "vocabulary.bytes", "vocabulary.offsets"
@@ -61,6 +63,11 @@ def refit(config: Config, model: Recommender, data: Interactions) -> tuple[Confi
                 raise NotApplicable("no part of the blend can be fitted")
             kept = {name: part for name, part in config.parts.items() if name in known}
             return Blend(kept, weights), BlendModel(known, weights)
+        case Ranker():
+            ranker = cast(RankerModel, model)
+            blend, proposer = refit(config.blend, ranker.blend, data)
+            kept_config = replace(config, blend=cast(Blend, blend))
+            return kept_config, RankerModel(cast(BlendModel, proposer), ranker.trees, kept_config)
         case _:
             return config, floors.fit(data, config)
 
@@ -76,6 +83,9 @@ def _restore(config: Config, arrays: dict[str, np.ndarray]) -> Recommender:
         case Blend():
             parts = {name: _restore(part, _under(f"{name}.", arrays)) for name, part in config.parts.items()}
             return BlendModel(parts, config.weights)
+        case Ranker():
+            blend = _restore(config.blend, _under("blend.", arrays))
+            return RankerModel(cast(BlendModel, blend), trees.restore(arrays), config)
         case _:
             return floors.restore(config, arrays)
 
@@ -84,6 +94,8 @@ def _with_words(model: Recommender) -> dict[str, np.ndarray]:
     """`model.arrays()`, and of each transformer its vocabulary as the bytes of its words end to end."""
     if isinstance(model, BlendModel):
         return {f"{n}.{key}": array for n, part in model.parts.items() for key, array in _with_words(part).items()}
+    if isinstance(model, RankerModel):
+        return {**{f"blend.{k}": array for k, array in _with_words(model.blend).items()}, **model.trees.arrays()}
     arrays = dict(model.arrays())
     if isinstance(model, transformer.TransformerModel):
         words = [word.encode() for word in model.items.to_pylist()]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from models.recommender.item_to_item import ItemToItem
     from models.recommender.popular import PopularModel
     from models.recommender.ranking import Recommender
-    from models.recommender.ruled import Ruled
+    from models.recommender.ruled import Ground, Ruled
     from models.recommender.rules import Policy
     from pipelines.scoring.known import Night
 
@@ -58,7 +58,7 @@ class Tonight:
         """Lists of all users, block by block, with how many items each of them may be shown at all, [B]."""
         from models.recommender.ruled import rank_by_rules
 
-        known = self.known
+        known, ground = self.known, self._ground(k)
         for numbers, users in self._scopes():
             policy = self.policy(numbers)
             allowed = known.available & ~policy.hidden
@@ -68,7 +68,7 @@ class Tonight:
                 room = np.full(len(known.data.users), allowed.sum())
                 if masked is not None:
                     room -= masked.astype(np.int64) @ allowed
-                for block in rank_by_rules(model, known.data, some, k, fill, known.available, masked, policy):
+                for block in rank_by_rules(ground, model, fill, some, masked, policy):
                     self._count(numbers, block.touched)
                     yield block, room[block.users]
 
@@ -111,12 +111,18 @@ class Tonight:
         """Of visitors nothing is known but the value their list is made for."""
         return all(name == self.settings.segment_attribute and segment in values for name, values in rule.segment)
 
+    def _ground(self, k: int) -> "Ground":
+        from models.recommender.ruled import Ground
+
+        known = self.known
+        return Ground(known.data, k, known.available, known.newcomers, self.settings.new_item_places)
+
     def similar(self, matrix: "ItemToItem", items: np.ndarray, k: int) -> "Ruled":
         """What goes with each of `items`."""
         from models.recommender.ruled import similar_by_rules
 
         numbers = [n for n, rule in enumerate(self.rules) if "similar" in rule.lists]
-        listed = similar_by_rules(matrix, items, k, self.known.available, self.policy(numbers))
+        listed = similar_by_rules(self._ground(k), matrix, items, self.policy(numbers))
         self._count(numbers, listed.touched)
         return listed
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.contracts import SCORES_RECOMMENDATIONS
-from pipelines.reasons import reason_codes
+from pipelines.reasons import NEW, reason_codes
 from pipelines.scoring.known import Night
 from pipelines.scoring.rows import Stamp, rows_of
 from pipelines.settings import Settings
@@ -26,6 +26,7 @@ def recommendations(
     settings: Settings, known: Night, model: "Recommender", fill: "PopularModel", stamp: Stamp
 ) -> tuple[pa.Table, pa.Table]:
     """Rows of every known user's list, and the count of lists that came out short, by reason."""
+    from models.recommender.newcomers import placed
     from models.recommender.ranking import rank_users
 
     data, k = known.data, settings.top_k
@@ -33,19 +34,20 @@ def recommendations(
     missing = []
     users = np.arange(len(data.users))
     for block in rank_users(model, data, users, k, fill.order, known.available, known.seen, with_evidence=True):
-        parts.append(block_rows(known, fill, stamp, block))
+        block, new = placed(block, data, known.newcomers, known.available, known.seen, settings.new_item_places)
+        parts.append(block_rows(known, fill, stamp, block, new))
         missing.append((block.items < 0).sum(axis=1))
     return pa.concat_tables(parts), _short_lists(settings, known, np.concatenate([*missing, np.empty(0, np.int64)]))
 
 
-def block_rows(known: Night, fill: "PopularModel", stamp: Stamp, block: "Ranked | Ruled") -> pa.Table:
-    """Rows of the lists of one block of users."""
+def block_rows(known: Night, fill: "PopularModel", stamp: Stamp, block: "Ranked | Ruled", new: np.ndarray) -> pa.Table:
+    """Rows of the lists of one block of users; `new` bool [B, k]: where newcomers stand."""
     from models.recommender.history import lookup, purchase_counts
 
     row, place = np.nonzero(block.items >= 0)
     item, source = block.items[row, place], block.evidence[row, place]
     counts = lookup(purchase_counts(known.data, block.users), row, np.maximum(source, 0))
-    code = reason_codes(item, source, counts, fill)
+    code = np.where(new[row, place], NEW, reason_codes(item, source, counts, fill))
     owner = known.data.users.take(pa.array(block.users[row]))
     scores = block.scores[row, place]
     return rows_of(known, SCORES_RECOMMENDATIONS, stamp, owner, place + 1, item, scores, code, source)

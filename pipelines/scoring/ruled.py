@@ -33,7 +33,8 @@ def recommendations_by_rules(
     rows: Counter[str] = Counter()
     for block, room in rules.customers(model, fill, settings.top_k):
         row, place = np.nonzero(block.items >= 0)
-        parts.append(with_rules(block_rows(known, fill, stamp, block), block.touched[row, place], rules.rules))
+        rows_of_block = block_rows(known, fill, stamp, block, block.new)
+        parts.append(with_rules(rows_of_block, block.touched[row, place], rules.rules))
         missing = (block.items < 0).sum(axis=1)
         for reason in np.unique(why := _why_short(known, block.users, room, settings.top_k)):
             mine = missing[(why == reason) & (missing > 0)]

@@ -14,14 +14,15 @@ from models.interactions import Interactions, encode
 from models.recommender import item_knn, popular, transition
 from models.recommender.configs import ItemKnn, Popular, Transition
 from models.recommender.item_to_item import ItemToItem
+from models.recommender.newcomers import beside, filled, newcomers, placed
 from models.recommender.ranking import rank_users
-from models.recommender.ruled import Ruled, crowd, crowd_list, rank_by_rules, similar_by_rules
+from models.recommender.ruled import Ground, Ruled, crowd, crowd_list, rank_by_rules, similar_by_rules
 from models.recommender.rules import Boost, Candidates, Limit, Mix, Pin, Policy, arrange
-from tests.models.shop import MONDAY, random_rows, table
+from tests.models.shop import MONDAY, described, random_rows, table
 
 DAY = MONDAY + timedelta(25)
 K = 5
-fast = settings(deadline=None, max_examples=40)
+fast = settings(deadline=None, max_examples=30)
 
 
 def shop(seed: int) -> Interactions:
@@ -49,28 +50,83 @@ def random_policy(seed: int, data: Interactions) -> tuple[Policy, np.ndarray, sp
     return policy, draw.random(count) < 0.9, masked
 
 
+FIELDS = ("users", "items", "scores", "evidence", "touched", "new", "alike")
+
+
+def ground(data: Interactions, available: np.ndarray, young: np.ndarray | None = None, places: int = 0) -> Ground:
+    """What lists are made from; without newcomers unless `young` bool [I] says which items are."""
+    return Ground(data, K, available, newcomers(data, available & False if young is None else young), places)
+
+
 def ranked(
     data: Interactions, policy: Policy, available: np.ndarray, masked: sparse.csr_array | None, cells: int = 10**6
 ) -> Ruled:
     model = item_knn.fit(data, ItemKnn(min_users=1))
     fill = popular.fit(data, Popular())
     users = np.arange(len(data.users))
-    blocks = list(rank_by_rules(model, data, users, K, fill, available, masked, policy, cells))
-    names = ("users", "items", "scores", "evidence", "touched")
-    return Ruled(*(np.concatenate([getattr(block, name) for block in blocks]) for name in names))
+    blocks = list(rank_by_rules(ground(data, available), model, fill, users, masked, policy, cells))
+    return Ruled(*(np.concatenate([getattr(block, name) for block in blocks]) for name in FIELDS))
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_without_any_rule_the_lists_are_those_of_the_ranking_itself(seed: int) -> None:
-    data = shop(seed)
+@pytest.mark.parametrize("seed", range(6))
+def test_without_any_rule_the_lists_are_those_of_the_ranking_itself_newcomers_included(seed: int) -> None:
+    data = described(shop(seed))
     _, available, masked = random_policy(seed, data)
-    lists = ranked(data, Policy(0, np.zeros(len(data.items), dtype=bool)), available, masked)
+    young = np.arange(len(data.items)) % 4 == 1
+    base, nothing = ground(data, available, young, places=2), Policy(0, np.zeros(len(data.items), dtype=bool))
     model, fill = item_knn.fit(data, ItemKnn(min_users=1)), popular.fit(data, Popular())
     users = np.arange(len(data.users))
     (block,) = rank_users(model, data, users, K, fill.order, available, masked, with_evidence=True)
-    assert np.array_equal(lists.items, block.items)
-    assert np.array_equal(lists.scores, np.where(block.items >= 0, block.scores, 0))
-    assert np.array_equal(lists.evidence, block.evidence)
+    block, new = placed(block, data, base.newcomers, available, masked, 2)
+    for cells in (10**6, 1):
+        blocks = list(rank_by_rules(base, model, fill, users, masked, nothing, cells))
+        lists = Ruled(*(np.concatenate([getattr(part, name) for part in blocks]) for name in FIELDS))
+        assert np.array_equal(lists.items, block.items)
+        assert np.array_equal(lists.scores, np.where(block.items >= 0, block.scores, 0))
+        assert np.array_equal(lists.evidence, block.evidence)
+        assert np.array_equal(lists.new, new)
+    assert new.any()
+
+
+@fast
+@given(st.integers(0, 10**6))
+def test_newcomers_keep_the_rules_like_any_other_item(seed: int) -> None:
+    data = described(shop(seed))
+    policy, available, masked = random_policy(seed, data)
+    base = ground(data, available, np.arange(len(data.items)) % 4 == 1, places=2)
+    model, fill = item_knn.fit(data, ItemKnn(min_users=1)), popular.fit(data, Popular())
+    users = np.arange(len(data.users))
+    found = []
+    for cells in (10**6, 1, 5 * len(data.items)):
+        blocks = list(rank_by_rules(base, model, fill, users, masked, policy, cells))
+        found.append([np.concatenate([getattr(part, name) for part in blocks]) for name in FIELDS])
+    lists = Ruled(*found[0])
+    for other in found[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(found[0], other, strict=True))
+    keeps(policy, available, lists.items)
+    row, place = np.nonzero(lists.items >= 0)
+    assert masked is None or not np.asarray(masked[lists.users[row], lists.items[row, place]]).any()
+    pinned = np.zeros((len(lists.users), K), dtype=bool)
+    for pin in policy.pins:
+        pinned |= lists.touched[:, :, pin.rule]
+    assert not (lists.new & pinned).any()
+    for boost in policy.boosts:  # their content brought them up
+        assert not (lists.new & lists.touched[:, :, boost.rule]).any()
+
+
+def keeps(policy: Policy, available: np.ndarray, lists: np.ndarray) -> None:
+    """Nothing hidden, nothing twice, no cap and no run broken."""
+    for one in lists:
+        listed = one[one >= 0]
+        assert len(set(listed.tolist())) == len(listed)
+        assert available[listed].all()
+        assert not policy.hidden[listed].any()
+        for cap in policy.caps:
+            groups = cap.group[listed]
+            assert np.bincount(groups[groups >= 0], minlength=1).max() <= cap.most
+        for run in policy.runs:
+            groups = run.group[listed]
+            assert not ((groups[1:] == groups[:-1]) & (groups[1:] >= 0)).any() or run.most > 1
 
 
 @fast
@@ -94,7 +150,7 @@ def test_few_candidates_and_small_blocks_give_the_lists_of_the_whole_catalogue(s
     lists = ranked(data, policy, available, masked)
     for cells in (1, 3 * len(data.items)):
         others = ranked(data, policy, available, masked, cells)
-        for name in ("users", "items", "scores", "evidence", "touched"):
+        for name in FIELDS:
             assert np.array_equal(getattr(lists, name), getattr(others, name)), name
     model, fill = item_knn.fit(data, ItemKnn(min_users=1)), popular.fit(data, Popular())
     people = crowd(fill.recent, fill.overall, np.arange(len(data.items)), policy.factor)
@@ -132,27 +188,23 @@ def test_who_has_no_score_at_all_gets_the_list_of_the_crowd(seed: int) -> None:
 @fast
 @given(st.integers(0, 10**6), st.booleans())
 def test_similar_items_under_rules(seed: int, dense: bool) -> None:
-    data = shop(seed)
+    data = described(shop(seed))
     policy, available, _ = random_policy(seed, data)
     matrix = transition.fit(data, Transition())
     if dense:
         matrix = ItemToItem(np.asarray(matrix.matrix.todense()), matrix.weighting)
+    base = ground(data, available, np.arange(len(data.items)) % 4 == 1, places=2)
     items = np.arange(len(data.items))
-    lists = similar_by_rules(matrix, items, K, available, policy)
-    row, place = np.nonzero(lists.items >= 0)
-    listed = lists.items[row, place]
-    assert (listed != items[row]).all()
-    assert not policy.hidden[listed].any()
-    assert available[listed].all()
-    for cap in policy.caps:
-        for one in lists.items:
-            groups = cap.group[one[one >= 0]]
-            assert np.bincount(groups[groups >= 0], minlength=1).max() <= cap.most
-    nothing = Policy(0, np.zeros(len(items), dtype=bool))
-    plain, values = matrix.similar(items, K, available)
-    free = similar_by_rules(matrix, items, K, available, nothing)
+    lists = similar_by_rules(base, matrix, items, policy)
+    assert (lists.items != items[:, None]).all()
+    keeps(policy, available, lists.items)
+    plain, values, new = beside(*matrix.similar(items, K, available), base.newcomers, items, available, 2)
+    plain, values, alike = filled(plain, values, base.newcomers, items, available)
+    free = similar_by_rules(base, matrix, items, Policy(0, np.zeros(len(items), dtype=bool)))
     assert np.array_equal(free.items, plain)
     assert np.array_equal(free.scores, np.where(plain >= 0, values, 0))
+    assert np.array_equal(free.new, new)
+    assert np.array_equal(free.alike, alike)
 
 
 def test_a_boost_brings_an_item_up_in_every_kind_of_list() -> None:
