@@ -2,6 +2,7 @@
 
 import shutil
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.errors import NightmarketError
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
     from models.recommender.ranking import Recommender
 
 
-def fitted(settings: Settings, known: Night) -> "tuple[Recommender, str, str, str]":
-    """The champion brought up to the night and read back from its checked artefact, its name, version, and why it."""
+def fitted(settings: Settings, known: Night, folder: Path | None = None) -> "tuple[Recommender, str, str, str]":
+    """The champion brought up to the night and read back from its checked artefact, its name, version, and why it.
+
+    The artefact goes into `folder`, by default where the models of nights are kept.
+    """
     from models.artefact import ArtefactError
     from models.recommender import floors
     from models.recommender.configs import CONFIGS, DEFAULT
@@ -37,7 +41,7 @@ def fitted(settings: Settings, known: Night) -> "tuple[Recommender, str, str, st
                 note = f"{note}; not applicable tonight ({reason}): the default floor {DEFAULT}"
         if model is None:
             model = floors.fit(known.data, CONFIGS[DEFAULT])
-        folder = settings.models / RECOMMENDER / "nightly" / str(known.day)
+        folder = folder or settings.models / RECOMMENDER / "nightly" / str(known.day)
         version = save(folder, name, config, known.day, known.data.items, model)
         return load(folder / version).model, name, version, note
     except ArtefactError as error:

@@ -42,6 +42,7 @@ def rows_of(
         item_name: known.data.items.take(pa.array(item)),
         "score": pa.array(scores.astype(np.float64)),
         **reason_columns(code, source, known.data.items, known.titles),
+        "rule": pa.nulls(count, pa.string()),
         "model_name": pa.repeat(stamp.model_name, count),
         "model_version": pa.repeat(stamp.model_version, count),
         "run_id": pa.repeat(stamp.run_id, count),

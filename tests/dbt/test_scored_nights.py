@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from pipelines.contracts import SCORE_TABLES, SCORES_SHORT_LISTS
+from pipelines.contracts import SCORE_TABLES
 from pipelines.features import build
 from pipelines.fence import take
 from pipelines.settings import Settings
@@ -13,7 +13,7 @@ from pipelines.warehouse import open_warehouse, transaction
 from tests.dbt.warehouse_rows import DAY, event, load, query
 
 MARTS = ("recommendations", "visitor_recommendations", "similar_items")
-LISTS = [table for table in SCORE_TABLES if table is not SCORES_SHORT_LISTS]
+LISTS = [table for table in SCORE_TABLES if "run_id" in table.names]
 
 
 def scored(settings: Settings, night: date, item: str) -> None:
