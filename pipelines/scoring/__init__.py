@@ -9,6 +9,8 @@ from typing import Any
 from pipelines import ops, staging
 from pipelines.contracts import (
     SCORE_TABLES,
+    SCORES_NEXT_BASKET,
+    SCORES_PROPENSITY,
     SCORES_RECOMMENDATIONS,
     SCORES_SHORT_LISTS,
     SCORES_SIMILAR,
@@ -17,12 +19,16 @@ from pipelines.contracts import (
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
 from pipelines.scoring.champion import fitted, prune
+from pipelines.scoring.foretold import keep_judgements
 from pipelines.scoring.known import known_by
 from pipelines.scoring.lists import recommendations
+from pipelines.scoring.next_basket import next_basket
+from pipelines.scoring.propensity import propensity
 from pipelines.scoring.rows import Stamp
 from pipelines.scoring.similar import similar
 from pipelines.scoring.visitors import visitors
 from pipelines.settings import Settings
+from pipelines.training_run import RECOMMENDER
 from pipelines.warehouse import exists, open_warehouse, replace_partition
 
 
@@ -48,23 +54,31 @@ def score(settings: Settings, night: date, attempt: Attempt) -> dict[str, Any]:
     begun = time.monotonic()
     lists, short = recommendations(settings, known, model, fill, stamp)
     ranked = time.monotonic() - begun
+    likely, baskets = propensity(settings, night, stamp), next_basket(settings, known, stamp)
     tables = {
         SCORES_RECOMMENDATIONS: lists,
         SCORES_VISITORS: visitors(settings, known, fill, stamp),
         SCORES_SIMILAR: similar(settings, known, model, stamp),
         SCORES_SHORT_LISTS: short,
+        SCORES_PROPENSITY: likely.rows,
+        SCORES_NEXT_BASKET: baskets.rows,
     }
     fault_point("score.scored")
     with guard(settings, attempt), ops.writing(settings) as connection:
         for table in SCORE_TABLES:
             replace_partition(connection, table, "scored_for", night, tables[table])
+        for found in (likely, baskets):
+            keep_judgements(connection, found, night, stamp)
         fault_point("score.written")
     fault_point("score.committed")
-    prune(settings, night, version)
+    prune(settings, RECOMMENDER, night, version)
+    for found in (likely, baskets):
+        prune(settings, found.family, night, found.version)
     users = len(known.data.users)
     return {
         "rows": sum(table.num_rows for table in tables.values()), "users": users, "model_name": name,
-        "model_version": version, "note": note, "items": len(known.data.items),
+        "model_version": version, "note": note, likely.family: likely.note, baskets.family: baskets.note,
+        "items": len(known.data.items),
         **{table.name: tables[table].num_rows for table in SCORE_TABLES},
         "short_lists": sum(short["users"].to_pylist()), "seconds": round(time.monotonic() - started, 2),
         "users_per_second": round(users / max(ranked, 1e-6), 1),
