@@ -48,9 +48,9 @@ def fitted(settings: Settings, known: Night, folder: Path | None = None) -> "tup
         raise NightmarketError(f"night {known.day}: {error}") from error
 
 
-def prune(settings: Settings, night: date, version: str) -> None:
+def prune(settings: Settings, family: str, night: date, version: str) -> None:
     """Fitted nights are made again from the lake at will: keep one version a night, of the newest `keep_nights`."""
-    parent = settings.models / RECOMMENDER / "nightly"
+    parent = settings.models / family / "nightly"
     for folder in (parent / str(night)).iterdir():
         if folder.name != version:
             shutil.rmtree(folder, ignore_errors=True)
