@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy import sparse
 
 EVENTS = ("view", "add_to_cart", "purchase")
 PURCHASE = EVENTS.index("purchase")
@@ -28,6 +29,7 @@ class Interactions:
     event: np.ndarray  # int8 [N], index into EVENTS
     time: np.ndarray  # int64 [N], microseconds since 1970 UTC
     offsets: np.ndarray  # int64 [U + 1]
+    content: sparse.csr_array | None = None  # float32 [I, F]: what is said of each item, see `recommender.content`
 
     @property
     def user(self) -> np.ndarray:
@@ -45,7 +47,9 @@ class Interactions:
         found = hashlib.sha256(str(self.as_of).encode())
         for words in (self.users, self.items):
             found.update("\n".join(words.to_pylist()).encode())
-        for array in (self.item, self.event, self.time, self.offsets):
+        said = self.content
+        content = () if said is None else (said.indptr, said.indices, said.data)
+        for array in (self.item, self.event, self.time, self.offsets, *content):
             found.update(np.ascontiguousarray(array).tobytes())
         return found.hexdigest()
 

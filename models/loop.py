@@ -7,6 +7,7 @@ are artefacts (safetensors and JSON, checked before they are read; see `models.a
 
 import itertools
 import json
+import math
 import os
 import shutil
 import time
@@ -41,11 +42,17 @@ WARM = 3
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """`patience`: validations without a new best before stopping; `checkpoint_steps`: steps between checkpoints."""
+    """`patience`: validations without a new best before stopping; `checkpoint_steps`: steps between checkpoints.
+
+    The learning rate rises over `warmup_steps` and falls from epoch to epoch along half a cosine (Loshchilov and Hutter
+    2017). `average`: decay of the running mean of the weights, which is what is validated and kept (Polyak and Juditsky
+    1992); 0 keeps the weights as they are.
+    """
 
     epochs: int
     patience: int = 3
     learning_rate: float = 1e-3
+    average: float = 0.0
     weight_decay: float = 0.0
     clip: float = 1.0
     warmup_steps: int = 20
@@ -77,6 +84,22 @@ class Progress:
     curve: list[dict[str, float]] = field(default_factory=list)
     loss_sum: float = 0.0
     tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Weights beside those being trained: of the best epoch so far, and their running mean."""
+
+    best: dict[str, torch.Tensor]
+    mean: dict[str, torch.Tensor]
+
+    def follow(self, net: nn.Module, decay: float, step: int) -> None:
+        """mean ← decay · mean + (1 − decay) · weights; over the first steps the decay is smaller, so that the mean
+        forgets where training began.
+        """
+        now = net.state_dict()
+        share = 1 - min(decay, (step + 1) / (step + 10)) if decay else 1.0
+        torch._foreach_lerp_([self.mean[name] for name in now], list(now.values()), share)
 
 
 @dataclass(frozen=True)
@@ -121,10 +144,21 @@ def device_of(name: str) -> torch.device:
     return torch.device("cpu")
 
 
+def lowered(device: torch.device) -> torch.dtype | None:
+    """bfloat16 where the hardware multiplies it natively (GPUs since Ampere, CPUs with AVX-512 BF16 or AMX), else None.
+
+    On two cores of a CPU with AVX-512 BF16 products ran 2.5 to 4.5 times as fast as in float32.
+    """
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else None
+    native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if native else None
+
+
 def autocast(device: torch.device) -> torch.autocast:
-    """bf16 where the hardware multiplies it natively (GPUs since Ampere, CPUs with AMX), else float32 as it is."""
-    native = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_amx_tile_supported()
-    return torch.autocast(device.type, torch.bfloat16, enabled=bool(native))
+    """Mixed precision in what `lowered` says, or none."""
+    low = lowered(device)
+    return torch.autocast(device.type, low, enabled=low is not None)
 
 
 def fit(
@@ -141,15 +175,15 @@ def fit(
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # torch's stubs lack it
     net.to(device)
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    best = _copy(net)
-    progress = _resume(folder, config, net, optimiser, best)
+    kept = Kept(best=_copy(net), mean=_copy(net))
+    progress = _resume(folder, config, net, optimiser, kept)
     trained = DistributedDataParallel(net) if is_initialized() else net
     clock = _Clock()
     while progress.epoch < config.epochs and progress.epoch - progress.best_epoch <= max(1, config.patience):
-        _run_epoch(trained, net, task, config, folder, device, optimiser, best, progress, clock)
-        _finish_epoch(net, task, best, progress, observe)
-        _save(folder, config, net, optimiser, best, progress)
-    net.load_state_dict(best)
+        _run_epoch(trained, net, task, config, folder, device, optimiser, kept, progress, clock)
+        _finish_epoch(net, task, kept, progress, observe)
+        _save(folder, config, net, optimiser, kept, progress)
+    net.load_state_dict(kept.best)
     value = progress.best if progress.best >= 0 else None
     return Fitted(progress.best_epoch + 1, value, progress.curve, progress.step, clock.rate())
 
@@ -162,18 +196,19 @@ def _run_epoch(
     folder: Path,
     device: torch.device,
     optimiser: torch.optim.Optimizer,
-    best: dict[str, torch.Tensor],
+    kept: Kept,
     progress: Progress,
     clock: "_Clock",
 ) -> None:
     """The steps of one epoch that are still to do."""
     done = progress.step - sum(int(row["steps"]) for row in progress.curve)
+    cooled = 0.5 * (1 + math.cos(math.pi * progress.epoch / config.epochs))
     net.train()
     for batch in itertools.islice(task.epoch(progress.epoch), done, None):
         started = time.perf_counter()
         seed_step(config.seed, progress.step)
         for group in optimiser.param_groups:
-            group["lr"] = config.learning_rate * min(1.0, (progress.step + 1) / max(1, config.warmup_steps))
+            group["lr"] = config.learning_rate * cooled * min(1.0, (progress.step + 1) / max(1, config.warmup_steps))
         with autocast(device):
             loss, tokens = task.loss(trained, batch)
         if not torch.isfinite(loss):
@@ -183,19 +218,21 @@ def _run_epoch(
         nn.utils.clip_grad_norm_(net.parameters(), config.clip)
         optimiser.step()
         progress.step += 1
+        kept.follow(net, config.average, progress.step)
         progress.loss_sum += float(loss.detach()) * tokens
         progress.tokens += tokens
         clock.add(tokens, time.perf_counter() - started)
         if progress.step % config.checkpoint_steps == 0:
-            _save(folder, config, net, optimiser, best, progress)
+            _save(folder, config, net, optimiser, kept, progress)
 
 
-def _finish_epoch(
-    net: nn.Module, task: Task[BatchT], best: dict[str, torch.Tensor], progress: Progress, observe: Observer
-) -> None:
-    """Validate, keep the weights where they are the best so far, and write down the row of the curve."""
+def _finish_epoch(net: nn.Module, task: Task[BatchT], kept: Kept, progress: Progress, observe: Observer) -> None:
+    """Validate the mean, keep it where it is the best so far, and write down the row of the curve."""
     net.eval()
+    present = _copy(net)
+    net.load_state_dict(kept.mean)
     value = _validated(net, task)
+    net.load_state_dict(present)
     before = sum(int(row["steps"]) for row in progress.curve)
     row: dict[str, float] = {
         "epoch": progress.epoch + 1,
@@ -206,8 +243,8 @@ def _finish_epoch(
         row["validation"] = value
     if value is None or value > progress.best:
         progress.best, progress.best_epoch = -1.0 if value is None else value, progress.epoch
-        for name, tensor in net.state_dict().items():
-            best[name].copy_(tensor)
+        for name, tensor in kept.mean.items():
+            kept.best[name].copy_(tensor)
     progress.curve.append(row)
     progress.epoch, progress.loss_sum, progress.tokens = progress.epoch + 1, 0.0, 0
     observe(row)
@@ -268,7 +305,7 @@ def _save(
     config: LoopConfig,
     net: nn.Module,
     optimiser: torch.optim.Optimizer,
-    best: dict[str, torch.Tensor],
+    kept: Kept,
     progress: Progress,
 ) -> None:
     shares = [(progress.loss_sum, progress.tokens)]  # of each process; all else is the same in all of them
@@ -278,7 +315,8 @@ def _save(
         if get_rank() > 0:
             return
     arrays = {f"net.{name}": tensor for name, tensor in net.state_dict().items()}
-    arrays |= {f"best.{name}": tensor for name, tensor in best.items()}
+    arrays |= {f"best.{name}": tensor for name, tensor in kept.best.items()}
+    arrays |= {f"mean.{name}": tensor for name, tensor in kept.mean.items()}
     for index, state in optimiser.state_dict()["state"].items():
         arrays |= {f"adam.{index}.{name}": value for name, value in state.items()}
     meta = {"progress": asdict(progress), "shares": shares, "run": _identity(config)}
@@ -296,9 +334,9 @@ def _resume(
     config: LoopConfig,
     net: nn.Module,
     optimiser: torch.optim.Optimizer,
-    best: dict[str, torch.Tensor],
+    kept: Kept,
 ) -> Progress:
-    """Load the newest checkpoint into net, optimiser and best. One that fails its check is left alone."""
+    """Load the newest checkpoint into net, optimiser and what is kept. One that fails its check is left alone."""
     try:
         version = str(json.loads((folder / LATEST).read_text())["version"])
         arrays, meta = load_artefact(folder / Path(version).name)
@@ -308,8 +346,9 @@ def _resume(
         return Progress()
     tensors = {name: torch.from_numpy(value) for name, value in arrays.items()}
     net.load_state_dict(_part(tensors, "net."))
-    for name, tensor in _part(tensors, "best.").items():
-        best[name].copy_(tensor)
+    for held, prefix in ((kept.best, "best."), (kept.mean, "mean.")):
+        for name, tensor in _part(tensors, prefix).items():
+            held[name].copy_(tensor)
     state: dict[int, dict[str, Any]] = {}
     for name, tensor in _part(tensors, "adam.").items():
         index, field_name = name.split(".", 1)

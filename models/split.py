@@ -4,7 +4,7 @@ The repeat policy is part of the split, so that it is the same for every model. 
 (`repeat=True`) nothing is masked. Otherwise items a user already bought are neither recommended nor relevant.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -37,6 +37,15 @@ class Split:
         """New users, bool [T]: fewer than 5 training purchases. Tail items, bool [I]: see `tail_items`."""
         bought = np.bincount(self.train.user[self.train.event == PURCHASE], minlength=len(self.train.users))
         return bought[self.test_users] < NEW_USER_PURCHASES, tail_items(self.train)
+
+    def sample(self, most: int, seed: int) -> "Split":
+        """The same split with at most `most` of its test users, drawn: their order may have a meaning."""
+        if len(self.test_users) <= most:
+            return self
+        drawn = np.sort(np.random.default_rng(seed).permutation(len(self.test_users))[:most])
+        return replace(
+            self, test_users=self.test_users[drawn], relevant=self.relevant[drawn], unknown=self.unknown[drawn]
+        )
 
 
 def tail_items(train: Interactions) -> np.ndarray:

@@ -20,11 +20,10 @@ from pipelines.csv_records import CsvFile
 from pipelines.errors import NightmarketError
 from pipelines.framing import Bad, ByteFile, bad_row, read_lines, strings_of
 from pipelines.landing import LandingFile, landing_files
+from pipelines.part_writer import PartWriter
 from pipelines.settings import Batch, Settings
 
 RAW = "raw"
-ROW_GROUP = 128 << 10
-ROWS_PER_PART = 1 << 20
 PARQUET_BATCH = 32 << 10
 
 _PROVENANCE = [pa.field(LANDING_DATE, pa.date32()), pa.field(FILE, pa.string()), pa.field(LINE, pa.int64())]
@@ -60,49 +59,6 @@ class Framed:
         return sum(f.rows_in for f in self.files)
 
 
-class _Writer:
-    """Parquet parts of at most ROWS_PER_PART rows, in row groups of ROW_GROUP, whatever sizes come in."""
-
-    def __init__(self, folder: Path, schema: pa.Schema) -> None:
-        self.folder, self.schema = folder, schema
-        self.paths: list[Path] = []
-        self.rows = 0
-        self._waiting: list[pa.Table] = []
-        self._waiting_rows = 0
-        self._open: pq.ParquetWriter | None = None
-        self._open_rows = 0
-
-    def add(self, rows: pa.Table) -> None:
-        self.rows += rows.num_rows
-        self._waiting.append(rows)
-        self._waiting_rows += rows.num_rows
-        if self._waiting_rows >= ROW_GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
-        if not self._waiting_rows:
-            return
-        if self._open is None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.paths.append(self.folder / f"part-{len(self.paths):05d}.parquet")
-            # Dictionaries and statistics do not pay for text that hardly repeats and is read once; the file name does.
-            self._open = pq.ParquetWriter(
-                self.paths[-1], self.schema, compression="snappy", use_dictionary=[FILE], write_statistics=False
-            )
-        table = pa.concat_tables(self._waiting)
-        self._open.write_table(table, row_group_size=ROW_GROUP)
-        self._open_rows += table.num_rows
-        self._waiting, self._waiting_rows = [], 0
-        if self._open_rows >= ROWS_PER_PART:
-            self._open.close()
-            self._open, self._open_rows = None, 0
-
-    def close(self) -> None:
-        self._flush()
-        if self._open is not None:
-            self._open.close()
-
-
 def frame(
     settings: Settings, batch: Batch, entity: Entity, out: Path, progress: Callable[[str], None] | None = None
 ) -> Framed:
@@ -111,8 +67,8 @@ def frame(
     `out` must be a fresh folder of this attempt. Raises NightmarketError when a file cannot be opened at all, or when
     the number of rows written differs from the number counted.
     """
-    lines = _Writer(out / "lines", LINES_SCHEMA)
-    columns = _Writer(out / "columns", columns_schema(entity))
+    lines = PartWriter(out / "lines", LINES_SCHEMA)
+    columns = PartWriter(out / "columns", columns_schema(entity))
     framed: list[FramedFile] = []
     for file in landing_files(settings, batch, entity.name):
         if progress:
@@ -133,7 +89,7 @@ def frame(
     return Framed(lines.paths, columns.paths, framed)
 
 
-def _frame_file(file: LandingFile, entity: Entity, lines: _Writer, columns: _Writer) -> tuple[int, str]:
+def _frame_file(file: LandingFile, entity: Entity, lines: PartWriter, columns: PartWriter) -> tuple[int, str]:
     """Rows counted and a note."""
     if file.kind == "jsonl":
         return _frame_lines(file, lines)
@@ -167,7 +123,7 @@ def _table(schema: pa.Schema, given: dict[str, pa.Array], count: int) -> pa.Tabl
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _frame_lines(file: LandingFile, writer: _Writer) -> tuple[int, str]:
+def _frame_lines(file: LandingFile, writer: PartWriter) -> tuple[int, str]:
     source = ByteFile(file.path)
     rows_in = 0
     for block in read_lines(source):
@@ -181,7 +137,7 @@ def _frame_lines(file: LandingFile, writer: _Writer) -> tuple[int, str]:
     return rows_in, _note(source.note, "" if rows_in else "empty file")
 
 
-def _frame_csv(file: LandingFile, entity: Entity, writer: _Writer) -> tuple[int, str]:
+def _frame_csv(file: LandingFile, entity: Entity, writer: PartWriter) -> tuple[int, str]:
     source = CsvFile(file.path)
     names = [*entity.names, UNREADABLE, UNREADABLE_REASON]
     position = {name: source.header.index(name) for name in names if name in source.header}
@@ -210,7 +166,7 @@ def _header_problem(source: CsvFile, entity: Entity, position: dict[str, int]) -
     return f"header names {twice[0]} twice" if twice else ""
 
 
-def _frame_without_header(file: LandingFile, problem: str, writer: _Writer) -> tuple[int, str]:
+def _frame_without_header(file: LandingFile, problem: str, writer: PartWriter) -> tuple[int, str]:
     source = ByteFile(file.path)
     rows_in = 0
     for block in read_lines(source):
@@ -228,7 +184,7 @@ def _ignored(names: list[str], entity: Entity) -> str:
     return f"ignored columns: {', '.join(extra)}" if extra else ""
 
 
-def _frame_parquet(file: LandingFile, entity: Entity, writer: _Writer) -> tuple[int, str]:
+def _frame_parquet(file: LandingFile, entity: Entity, writer: PartWriter) -> tuple[int, str]:
     try:
         source = pq.ParquetFile(file.path)
     except (pa.ArrowException, OSError) as error:

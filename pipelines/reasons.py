@@ -19,8 +19,10 @@ REASONS = (
     ("popular", "popular in this shop"),
     ("in_catalogue", "in the catalogue"),
     ("often_bought_with", "often bought with "),
+    ("new_and_similar", "new and similar to "),
+    ("similar_to", "similar to "),
 )
-_BOUGHT, _VIEWED, _OFTEN, _BEFORE, _WEEK, _POPULAR, _CATALOGUE, BOUGHT_WITH = range(len(REASONS))
+_BOUGHT, _VIEWED, _OFTEN, _BEFORE, _WEEK, _POPULAR, _CATALOGUE, BOUGHT_WITH, NEW, SIMILAR = range(len(REASONS))
 _NAMES_AN_ITEM = np.array([text.endswith(" ") for _, text in REASONS])
 OFTEN = 3  # purchases from which "often" is true
 

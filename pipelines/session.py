@@ -74,6 +74,8 @@ def _sail(settings: Settings) -> Iterator[str]:
         "SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE": str(SAIL_MEMORY_BYTES),
         "SAIL_RUNTIME__TEMPORARY_FILES__PATHS": f'["{spill}"]',
         "SAIL_PARQUET__SKIP_ARROW_METADATA": "true",  # else readers see Sail's string_view instead of string
+        "SAIL_EXECUTION__BATCH_SIZE": "32768",  # preprocess takes a tenth less time than with Sail's own 8,192
+        "SAIL_PARQUET__COMPRESSION": "zstd(1)",  # as small as its own 3 on events, in three quarters of the time
     }
     added = {name: value for name, value in defaults.items() if name not in os.environ}
     os.environ.update(added)

@@ -26,6 +26,8 @@ class Settings:
     session_gap_minutes: int = 30
     top_k: int = 20
     repeat_purchases: bool = True  # False: items a user already bought are never recommended
+    new_item_days: int = 28  # an item is new for as long, and may enter lists by its content
+    new_item_places: int = 2  # in the second half of a list, at most; 0: none
     segment_attribute: str = "country"  # user attribute that visitors' lists are made for
     training_days: int = 180  # window the floors are fitted on
     test_days: int = 28  # held-out days of the global time split

@@ -9,7 +9,9 @@ import numpy as np
 from models import metrics
 from models.beside import side_by_side
 from models.interactions import PURCHASE, Interactions
+from models.recommender import occlusion
 from models.recommender.configs import NEW, REGULAR
+from models.recommender.occlusion import Additive, Sources
 from models.recommender.ranking import Recommender, top_k
 from models.split import NEW_USER_PURCHASES, Split
 
@@ -19,8 +21,9 @@ PRICE = 0.1
 """What it costs, in NDCG@10, that tail items fall short by the whole of their value."""
 CANDIDATES = 60
 """Items that each model proposes for each user; the weights are learned on the union of them."""
-LEARNERS = 5_000
-"""Users that the weights are learned on, at most: the first ones by id, and ids carry no order."""
+LEARNERS = 20_000
+"""Users that the weights are learned on, at most; more are drawn from."""
+SEED = 20_180_101
 LEAST_LEARNERS = 20
 """Fewer new users than this have no weights of their own."""
 BLOCK = 200
@@ -58,17 +61,51 @@ class BlendModel:
         return total
 
     def evidence(self, data: Interactions, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """What the part says that gives an item most of its score; ties by the names of the parts."""
-        best = np.zeros(items.shape, dtype=np.float32)
-        found = np.full(items.shape, -1, dtype=np.int32)
+        """The past item without which the item loses most of its score over all parts; see `occlusion.strongest`."""
+        given, found = self._given(data, users, items), [np.empty((0, items.shape[1]), dtype=np.int32)]
+        for block in occlusion.blocks(*items.shape):
+            sources = occlusion.sources_of(data, users[block])
+            values = {name: value[block] for name, value in given.items()}
+            gone = self._lost(data, users[block], items[block], sources, values)
+            found.append(occlusion.strongest(gone, sources, items[block]))
+        return np.concatenate(found)
+
+    def lost(self, data: Interactions, users: np.ndarray, items: np.ndarray, sources: Sources) -> np.ndarray:
+        """Sum over parts of weight · (√s − √(s less what the part loses)), over the score; see `occlusion.Additive`.
+
+        Scales and weights are held: what is asked is where the score came from. A part without a closed form is asked
+        only about users of whose list it carries an item more than any other part does.
+        """
+        return self._lost(data, users, items, sources, self._given(data, users, items))
+
+    def _given(self, data: Interactions, users: np.ndarray, items: np.ndarray) -> dict[str, np.ndarray]:
+        """float32 [B, k] by part: what it adds to each listed item."""
+        given = {}
         for share in self._shares(data, users):
-            listed = items[share.rows]
-            value = np.where(listed >= 0, np.take_along_axis(share.values, np.maximum(listed, 0), 1), 0)
-            leads = value > best[share.rows]
-            reason = self.parts[share.part].evidence(data, users[share.rows], listed)
-            found[share.rows] = np.where(leads, reason, found[share.rows])
-            best[share.rows] = np.where(leads, value, best[share.rows])
-        return found
+            given[share.part] = np.zeros(items.shape, dtype=np.float32)
+            listed = np.maximum(items[share.rows], 0)
+            given[share.part][share.rows] = np.take_along_axis(share.values, listed, 1)
+        return given
+
+    def _lost(
+        self,
+        data: Interactions,
+        users: np.ndarray,
+        items: np.ndarray,
+        sources: Sources,
+        given: dict[str, np.ndarray],
+    ) -> np.ndarray:
+        values = np.stack([np.zeros(items.shape, np.float32), *given.values()])
+        score, most = values.sum(axis=0), values.max(axis=0)
+        total = np.zeros((len(sources.row), items.shape[1]), dtype=np.float32)
+        for name, value in given.items():
+            part = self.parts[name]
+            carries = (value > 0) & (items >= 0) & (isinstance(part, Additive) | (value == most))
+            asked = np.flatnonzero(carries.any(axis=1))
+            pairs = np.flatnonzero(np.isin(sources.row, asked))
+            gone = occlusion.lost(part, data, users[asked], items[asked], sources.of(asked))
+            total[pairs] += value[sources.row[pairs]] * (1 - np.sqrt(np.maximum(1 - gone, 0)))
+        return total / np.where(score > 0, score, 1)[sources.row]
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {f"{name}.{key}": array for name, part in self.parts.items() for key, array in part.arrays().items()}
@@ -200,7 +237,8 @@ def _steps(weights: np.ndarray, place: int) -> list[np.ndarray]:
 
 
 def _pool(parts: Mapping[str, Recommender], split: Split) -> _Pool:
-    users = split.test_users[:LEARNERS]
+    split = split.sample(LEARNERS, SEED)
+    users = split.test_users
     _, tail = split.masks()
 
     def proposals(start: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -224,8 +262,8 @@ def _pool(parts: Mapping[str, Recommender], split: Split) -> _Pool:
     for row, items in enumerate(chosen):
         padded[row, : len(items)], marked[row, : len(items)] = features[row], hits[row]
         tails[row, : len(items)] = tail[items]
-    relevant = (np.diff(split.relevant.indptr) + split.unknown)[: len(users)]
-    tail_relevant = (split.relevant.astype(np.int64) @ tail.astype(np.int64) + split.unknown)[: len(users)]
+    relevant = np.diff(split.relevant.indptr) + split.unknown
+    tail_relevant = split.relevant.astype(np.int64) @ tail.astype(np.int64) + split.unknown
     return _Pool(padded, marked, tails, relevant, tail_relevant, is_new(split.train)[users])
 
 

@@ -64,6 +64,14 @@ class Ease:
 
 
 @dataclass(frozen=True)
+class Alike:
+    """Chosen on the UCI shop and the REES46 sample (`docs/cold-start.md`)."""
+
+    gamma: float = 0.9
+    max_events: int = 50
+
+
+@dataclass(frozen=True)
 class Transformer:
     """`length`: newest moments (receipts, page views) read of a user. Items of few people are left to the floors.
 
@@ -77,17 +85,19 @@ class Transformer:
     blocks: int = 2
     heads: int = 2
     dropout: float = 0.2
+    input_dropout: float = 0.2
     length: int = 128
     horizon_days: float = 28.0
     min_users: int = 5
     rows: int = 4  # of `length` tokens, in a batch
-    full_softmax_items: int = 8_000  # above it, the normaliser is estimated from `negatives`
+    full_softmax_items: int = 50_000  # above it, the normaliser is estimated from `negatives`
     negatives: int = 2048
     targets: int = 16  # events of a state's future that are read in a step, at most
-    epochs: int = 40
+    epochs: int = 12
     patience: int = 3
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
+    average: float = 0.995  # decay of the running mean of the weights
 
 
 @dataclass(frozen=True)
@@ -110,15 +120,17 @@ class Ranker:
     candidates: int = 30  # of each part, and of the blend
 
 
-Floor = Popular | FrequentItems | ItemKnn | Transition | Ease
+Floor = Popular | FrequentItems | ItemKnn | Transition | Ease | Alike
 Config = Floor | Transformer | Blend | Ranker
 
+TRANSITION = Transition()
 CONFIGS: dict[str, Floor] = {
     "popular_7_days": Popular(),
     "frequent_items": FrequentItems(),
     "item_knn": ItemKnn(),
-    "transition": Transition(),
+    "transition": TRANSITION,
     "ease": Ease(),
+    "alike": Alike(),
 }
 DEFAULT = "transition"
 
@@ -131,6 +143,33 @@ TRANSFORMERS: dict[str, Transformer] = {
     # For a first look, and what the demo trains: a tenth of the time, most of the validation NDCG@10.
     "quick": Transformer(width=32, blocks=1, rows=16, targets=8, negatives=1024, epochs=4, learning_rate=5e-3),
 }
+
+
+@dataclass(frozen=True)
+class Sequential:
+    """Settings for sequences that have an order and no times, where nothing is taken twice: `benchmarks.sequential`."""
+
+    start: Transition
+    floors: dict[str, Floor]
+    transformers: tuple[Transformer, ...]  # the one that reaches most on validation is kept
+
+
+_NEXT = Transition(window=10, distance_power=1.0, backward=0.3, row_power=0.5, column_power=0.3, gamma=0.6)
+SEQUENTIAL = Sequential(
+    start=_NEXT,
+    floors={
+        "popular_7_days": Popular(days=100_000),
+        "item_knn": ItemKnn(min_users=1, neighbours=200, half_life_days=3.0, self_weight=0.0),
+        "transition": _NEXT,
+        "ease": Ease(max_items=20_000),
+    },
+    transformers=(
+        Transformer(
+            width=128, blocks=1, heads=1, dropout=0.5, input_dropout=0.5, length=50, horizon_days=0.0, min_users=1,
+            rows=16, epochs=10, patience=4,
+        ),
+    ),
+)  # fmt: skip
 
 
 def as_json(config: Config) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """One judgement for every model: the same split, policy, users and lists of ten."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -64,8 +64,17 @@ def evaluate(model: Recommender, split: Split, available: np.ndarray, probabilit
     `probabilities`: the scores claim to be some, so their calibration is judged, too.
     """
     listed, scores = lists(model, split, available)
-    row = np.repeat(np.arange(len(listed)), K).reshape(listed.shape)
-    hits = np.asarray(split.relevant[row.ravel(), np.maximum(listed, 0).ravel()]).reshape(listed.shape) & (listed >= 0)
+    result = judge_lists(listed, split, available)
+    if not probabilities:
+        return result
+    claimed = scores > 0
+    error = calibration.calibration_error(scores[claimed], _hits(listed, split)[claimed])
+    return replace(result, calibration={"all": error})
+
+
+def judge_lists(listed: np.ndarray, split: Split, available: np.ndarray) -> Result:
+    """Judge the lists of the split's test users, int32 [T, 10], wherever they come from; -1 is padding."""
+    hits = _hits(listed, split)
     relevant = np.diff(split.relevant.indptr) + split.unknown
     new_users, tail = split.masks()
     tail_relevant = split.relevant.astype(np.int64) @ tail.astype(np.int64) + split.unknown
@@ -77,9 +86,13 @@ def evaluate(model: Recommender, split: Split, available: np.ndarray, probabilit
         "tail_items": _values(hits & tail[np.maximum(listed, 0)], tail_relevant, tail_users),
     }
     values["all"]["popularity_lift"] = _lift(listed, split)
-    claimed = scores > 0
-    error = {"all": calibration.calibration_error(scores[claimed], hits[claimed])} if probabilities else {}
-    return Result(values, {"all": metrics.coverage(listed, int(available.sum()))}, error)
+    return Result(values, {"all": metrics.coverage(listed, int(available.sum()))})
+
+
+def _hits(listed: np.ndarray, split: Split) -> np.ndarray:
+    """bool [T, 10]: whether the item in each place is relevant."""
+    row = np.repeat(np.arange(len(listed)), K).reshape(listed.shape)
+    return np.asarray(split.relevant[row.ravel(), np.maximum(listed, 0).ravel()]).reshape(listed.shape) & (listed >= 0)
 
 
 def _values(hits: np.ndarray, relevant: np.ndarray, users: np.ndarray) -> dict[str, np.ndarray]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from models.beside import side_by_side
 from models.interactions import Interactions
-from models.recommender import ease, frequent, item_knn, popular, transition
-from models.recommender.configs import CONFIGS, Ease, Floor, FrequentItems, ItemKnn, Popular, Transition
+from models.recommender import alike, ease, frequent, item_knn, popular, transition
+from models.recommender.configs import CONFIGS, Alike, Ease, Floor, FrequentItems, ItemKnn, Popular, Transition
 from models.recommender.ease import NotApplicable
 from models.recommender.item_to_item import ItemToItem, matrix_of
 from models.recommender.ranking import Recommender
@@ -32,6 +32,8 @@ def fit(data: Interactions, config: Floor) -> Recommender:
             return transition.fit(data, config)
         case Ease():
             return ease.fit(data, config)
+        case Alike():
+            return alike.fit(data, config)
 
 
 class Fitted(NamedTuple):
@@ -68,3 +70,5 @@ def restore(config: Floor, arrays: dict[str, np.ndarray]) -> Recommender:
             return ItemToItem(matrix_of(arrays), transition.weighting(found))
         case Ease() as found:
             return ItemToItem(matrix_of(arrays), ease.weighting(found))
+        case Alike() as found:
+            return alike.restore(found, arrays)

@@ -5,6 +5,7 @@ import numpy as np
 from models.interactions import PURCHASE, Interactions
 from models.recommender.configs import FrequentItems
 from models.recommender.history import lookup, purchase_counts, ragged
+from models.recommender.occlusion import Sources
 
 
 class FrequentItemsModel:
@@ -37,6 +38,11 @@ class FrequentItemsModel:
         rows = np.repeat(np.arange(len(users)), items.shape[1])
         own = lookup(counts, rows, np.maximum(items, 0).ravel()).reshape(items.shape) > 0
         return np.where(own & (items >= 0), items, -1).astype(np.int32)
+
+    def lost(self, data: Interactions, users: np.ndarray, items: np.ndarray, sources: Sources) -> np.ndarray:
+        """1 for the item itself, else 0; see `occlusion.Additive`."""
+        bought = lookup(purchase_counts(data, users), sources.row, sources.item) > 0
+        return ((sources.item[:, None] == items[sources.row]) & bought[:, None]).astype(np.float32)
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {}

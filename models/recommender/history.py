@@ -71,4 +71,6 @@ def _sum(entries: tuple[np.ndarray, tuple[np.ndarray, np.ndarray]], shape: tuple
 
 def lookup(matrix: sparse.csr_array | np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Entries [P] at pairs of indices, whether the matrix is sparse or dense."""
+    if not len(rows):
+        return np.zeros(0, dtype=matrix.dtype)  # scipy would give a sparse array
     return np.asarray(matrix[rows, columns])

@@ -8,6 +8,7 @@ from scipy import sparse
 
 from models.interactions import Interactions
 from models.recommender.history import Weighting, history_weights, lookup
+from models.recommender.occlusion import Sources, shares
 from models.recommender.ranking import BLOCK_CELLS, top_k
 
 Matrix: TypeAlias = sparse.csr_array | np.ndarray
@@ -48,6 +49,13 @@ class ItemToItem:
             found, first = np.unique(pair, return_index=True)
             reasons[usable[found]] = source[is_best[first]]
         return reasons.reshape(items.shape)
+
+    def lost(self, data: Interactions, users: np.ndarray, items: np.ndarray, sources: Sources) -> np.ndarray:
+        """w(u, i) · matrix[i, j] / score(u, j); see `occlusion.Additive`."""
+        weight = lookup(history_weights(data, users, self.weighting), sources.row, sources.item)
+        listed = np.maximum(items, 0)[sources.row]
+        part = lookup(self.matrix, np.repeat(sources.item, items.shape[1]), listed.ravel()).reshape(listed.shape)
+        return shares(weight[:, None] * part, sources)
 
     def similar(self, items: np.ndarray, k: int, available: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The k items that follow most from each of `items`: indices int32 and values float32, [n, k]; -1 pads.

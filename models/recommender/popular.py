@@ -4,6 +4,7 @@ import numpy as np
 
 from models.interactions import MICROSECONDS_PER_DAY, Interactions
 from models.recommender.configs import EVENT_WEIGHTS, Popular
+from models.recommender.occlusion import Sources
 
 
 class PopularModel:
@@ -27,6 +28,10 @@ class PopularModel:
 
     def evidence(self, data: Interactions, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         return np.full(items.shape, -1, dtype=np.int32)
+
+    def lost(self, data: Interactions, users: np.ndarray, items: np.ndarray, sources: Sources) -> np.ndarray:
+        """0: one person's past is nothing to the crowd's; see `occlusion.Additive`."""
+        return np.zeros((len(sources.row), items.shape[1]), dtype=np.float32)
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"recent": self.recent, "overall": self.overall}

@@ -1,15 +1,14 @@
 """A causal transformer over shopping histories: from each moment to what the same person takes in the days after.
 
-Read top to bottom: the network, its loss, the task it is trained on, the recommender it becomes. In the line of SASRec
-(Kang and McAuley 2018: causal self-attention, output tied to the item embeddings) with pre-norm blocks (Xiong et al.
-2020), a bias by elapsed time in place of positions (as ALiBi, Press et al. 2022, in log time), people's windows packed
-into shared rows, and as target all of a person's moments in the next `horizon_days` (the dense all-action loss of
-PinnerFormer, Pancha et al. 2022): a nightly list stands for the days to come, and a receipt has no order inside.
+Read after `net` (the network) and `softmax` (its loss): what it is trained on, and the recommender it becomes. People's
+windows are packed into shared rows; the target is all of a person's moments in the next `horizon_days` (the dense
+all-action loss of PinnerFormer, Pancha et al. 2022): a nightly list stands for the days to come, and a receipt has no
+order inside.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,112 +16,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from models.interactions import EVENTS, Interactions
-from models.loop import autocast
+from models.interactions import Interactions
+from models.loop import lowered
+from models.recommender import occlusion
 from models.recommender.configs import Transformer
 from models.recommender.history import ragged
+from models.recommender.net import HALF_LIVES, Net, grid_of
 from models.recommender.sequences import Moments, Packed, codes_of, future, moments, newest, pack, windows
+from models.recommender.softmax import pairs, sampled_loss, softmax_loss
 
-HALF_LIVES = (7.0, 30.0, 120.0, 1e9)
-"""Days after which a past event counts half, in the features of what a person had before."""
 SCORED_ROWS = 64
 """Rows that go through the network at once when scoring."""
-
-
-class Grid(NamedTuple):
-    """A packed batch as tensors: R rows of L moments, and the bag of events of each of the C cells that hold one."""
-
-    item: torch.Tensor  # int64 [E], events of the cells end to end
-    event: torch.Tensor  # int64 [E]
-    bag: torch.Tensor  # int64 [C], where the events of each cell begin
-    cell: torch.Tensor  # int64 [C], row · L + column
-    day: torch.Tensor  # float32 [R, L]
-    segment: torch.Tensor  # int32 [R, L]
-
-
-class Block(nn.Module):
-    """x + attention(norm(x)), then x + feed-forward(norm(x)); dropout on both branches."""
-
-    def __init__(self, config: Transformer) -> None:
-        super().__init__()
-        self.heads, self.dropout = config.heads, config.dropout
-        self.before_attention = nn.LayerNorm(config.width)
-        self.qkv = nn.Linear(config.width, 3 * config.width)
-        self.out = nn.Linear(config.width, config.width)
-        self.before_feed = nn.LayerNorm(config.width)
-        self.feed = nn.Sequential(
-            nn.Linear(config.width, 4 * config.width), nn.GELU(), nn.Linear(4 * config.width, config.width)
-        )
-        self.slope = nn.Parameter(torch.linspace(0.0, -1.0, config.heads))  # the first head starts timeless
-
-    def forward(self, x: torch.Tensor, gap: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-        """x [R, L, d]; gap float [R, 1, L, L], log2(1 + days from key to query); hidden bool [R, 1, L, L]."""
-        rows, length, width = x.shape
-        q, k, v = self.qkv(self.before_attention(x)).view(rows, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        bias = (self.slope[:, None, None] * gap).to(q.dtype).masked_fill(hidden, float("-inf"))  # [R, H, L, L]
-        mixed = F.scaled_dot_product_attention(q, k, v, bias).transpose(1, 2).reshape(rows, length, width)
-        x = x + F.dropout(self.out(mixed), self.dropout, self.training)
-        return x + F.dropout(self.feed(self.before_feed(x)), self.dropout, self.training)
-
-
-class Net(nn.Module):
-    """States of moments; the scores of a state are its products with the item embeddings, plus a bias per item."""
-
-    def __init__(self, config: Transformer, items: int) -> None:
-        super().__init__()
-        self.dropout = config.dropout
-        self.item = nn.Embedding(items, config.width)
-        self.event = nn.Embedding(len(EVENTS), config.width)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
-        self.norm = nn.LayerNorm(config.width)
-        self.item_bias = nn.Parameter(torch.zeros(items))
-        self.personal = nn.Parameter(torch.zeros(len(HALF_LIVES)))
-        for table in (self.item, self.event):  # small beside the bias: at the start everybody gets what is popular
-            nn.init.normal_(table.weight, std=0.3 * config.width**-0.5)
-
-    def start_from(self, popularity: np.ndarray) -> None:
-        """Set the bias to log(1 + events of each item), [V]: the network need not learn first what sells at all."""
-        with torch.no_grad():
-            self.item_bias.copy_(torch.from_numpy(np.log1p(popularity).astype(np.float32)))
-
-    def logits(self, states: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-        """float32 [S, M] of the chosen items, without what the person had before."""
-        return (states @ F.embedding(chosen, self.item.weight).T).float() + self.item_bias[chosen]
-
-    def add_past(
-        self, logits: torch.Tensor, state: torch.Tensor, place: torch.Tensor, feature: torch.Tensor
-    ) -> torch.Tensor:
-        """`logits` with the features [Q, H] of past items added, weighted, at (state, place); each pair occurs once."""
-        at = state * logits.shape[1] + place
-        return logits.flatten().index_add(0, at, feature @ self.personal).view_as(logits)
-
-    def forward(self, grid: Grid) -> torch.Tensor:
-        """[R, L, d]. A moment sees its own window up to and with itself; a token is its items' sum / √count."""
-        rows, length = grid.segment.shape
-        taken = F.embedding_bag(grid.item, self.item.weight, grid.bag, mode="sum")
-        taken = taken + F.embedding_bag(grid.event, self.event.weight, grid.bag, mode="sum")
-        count = torch.diff(grid.bag, append=grid.bag.new_tensor([len(grid.item)]))
-        taken = taken * count.rsqrt()[:, None]
-        x = taken.new_zeros(rows * length, taken.shape[1]).index_copy(0, grid.cell, taken).view(rows, length, -1)
-        x = F.dropout(x, self.dropout, self.training)
-        gap = torch.log2(1 + (grid.day[:, None, :, None] - grid.day[:, None, None, :]).clamp(min=0))
-        later = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
-        hidden = (grid.segment[:, None, :, None] != grid.segment[:, None, None, :]) | later
-        for block in self.blocks:
-            x = block(x, gap, hidden)
-        return self.norm(x)
-
-
-def grid_of(found: Moments, packed: Packed, device: torch.device) -> Grid:
-    """The input of `Net` for these rows."""
-    cell = np.flatnonzero(packed.moment.ravel() >= 0)
-    moment = packed.moment.ravel()[cell]
-    _, position = ragged(found.first[moment], found.first[moment + 1])
-    size = found.first[moment + 1] - found.first[moment]
-    day = np.zeros(packed.moment.shape, np.float32)
-    day.ravel()[cell] = found.day[moment]
-    arrays = (found.item[position], found.event[position], np.cumsum(size) - size, cell, day, packed.segment)
-    return Grid(*(torch.from_numpy(array).to(device) for array in arrays))
 
 
 # ---- what a person had before --------------------------------------------------------------------------------
@@ -149,7 +53,7 @@ def personal(found: Moments, moment: np.ndarray, items: int) -> Personal:
     return Personal(key // items, key % items, np.log1p(np.stack(sums, axis=1)).astype(np.float32))
 
 
-# ---- the loss ------------------------------------------------------------------------------------------------
+# ---- what is to be foreseen ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -178,31 +82,6 @@ def targets(found: Moments, packed: Packed, until: np.ndarray, most: int, draw: 
     weight = found.weight[position]
     total = np.bincount(state, weight, len(cell))
     return Targets(cell, state, found.item[position], (weight / total[state]).astype(np.float32))
-
-
-def softmax_loss(logits: torch.Tensor, state: torch.Tensor, item: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Mean over S states of the cross-entropy with soft targets, lse(z) − sum of weight · z_item. logits [S, V]."""
-    return (torch.logsumexp(logits, 1).sum() - (weight * logits[state, item]).sum()) / len(logits)
-
-
-def sampled_loss(
-    logits: torch.Tensor,
-    own: torch.Tensor,
-    state: torch.Tensor,
-    place: torch.Tensor,
-    weight: torch.Tensor,
-) -> torch.Tensor:
-    """The same with the normaliser estimated from items that the batch shares (logQ, Bengio and Senécal 2003).
-
-    `logits` [S, M]: z − log(expected draws) of the candidates; `own` [P]: z of the targets; `place` [P]: the candidate
-    a target is, or −1. A target joins its own normaliser and leaves it as a candidate: with all items as candidates,
-    each expected once, this is `softmax_loss`.
-    """
-    peak = torch.maximum(logits.detach().amax(1), logits.new_tensor(-1e4))
-    total = (logits - peak[:, None]).exp().sum(1)
-    hit = torch.where(place >= 0, (logits[state, place.clamp(min=0)] - peak[state]).exp(), 0.0)
-    rest = (total[state] - hit).clamp(min=1e-20).log() + peak[state]
-    return (weight * (torch.logaddexp(own, rest) - own)).sum() / len(logits)
 
 
 # ---- training ------------------------------------------------------------------------------------------------
@@ -290,16 +169,19 @@ class SequenceTask:
         states = net(grid).flatten(0, 1)[self._to(goal.cell)]
         if not len(states):  # nobody of this batch came back; every process must still take part in the step
             return states.sum() * 0 + plain.item_bias.sum() * 0 + plain.personal.sum() * 0, len(grid.cell)
-        state, place, weight = self._to(goal.state), self._to(batch.place), self._to(goal.weight)
-        chosen = self._to(batch.chosen)
-        logits = plain.logits(states, chosen) - self._to(batch.expected)
-        logits = plain.add_past(logits, *(self._to(a) for a in vars(batch.past).values()))
+        states, past, tokens = states.float(), batch.past, len(grid.cell)
         if self.full:
-            return softmax_loss(logits, state, place, weight), len(grid.cell)
-        item = self._to(goal.item)
+            before = pairs(past.state, past.item, past.feature, len(states), self.device)
+            wanted = pairs(goal.state, goal.item, goal.weight, len(states), self.device)
+            low = lowered(self.device) or torch.float32
+            table, bias = plain.item.weight, plain.item_bias
+            return softmax_loss(states, table, bias, before, plain.personal, wanted, low), tokens
+        state, item = self._to(goal.state), self._to(goal.item)
+        logits = plain.logits(states, self._to(batch.chosen)) - self._to(batch.expected)
+        logits = plain.add_past(logits, *(self._to(a) for a in vars(past).values()))
         own = (states[state] * F.embedding(item, plain.item.weight)).sum(1).float() + plain.item_bias[item]
         own = own + self._to(batch.own_past) @ plain.personal
-        return sampled_loss(logits, own, state, place, weight), len(grid.cell)
+        return sampled_loss(logits, own, state, self._to(batch.place), self._to(goal.weight)), tokens
 
     def _to(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(self.device)
@@ -325,7 +207,7 @@ class TransformerModel:
         packed = pack(ranges[some], self.config.length)
         parts = [torch.empty((0, self.config.width), device=device)]
         self.net.eval()
-        with torch.no_grad(), autocast(device):
+        with torch.no_grad():
             for start in range(0, len(packed.moment), SCORED_ROWS):
                 part = packed[start : start + SCORED_ROWS]
                 last = np.flatnonzero(np.isin(part.moment.ravel(), ranges[some, 1] - 1))
@@ -348,18 +230,8 @@ class TransformerModel:
         return scores
 
     def evidence(self, data: Interactions, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """The item of the user's history whose embedding lies closest to each listed item's (cosine); ties by id."""
-        code = codes_of(data, self.items)
-        table = F.normalize(self.net.item.weight.detach().float(), dim=1).cpu().numpy()
-        result = np.full(items.shape, -1, dtype=np.int32)
-        for place, user in enumerate(users):
-            own = np.unique(data.item[data.offsets[user] : data.offsets[user + 1]])
-            own = own[code[own] >= 0]
-            listed = np.flatnonzero((items[place] >= 0) & (code[np.maximum(items[place], 0)] >= 0))
-            if len(own) and len(listed):
-                near = table[code[items[place, listed]]] @ table[code[own]].T
-                result[place, listed] = own[near.argmax(1)]
-        return result
+        """The past item without which the item loses most of its score, if it loses enough: see `occlusion`."""
+        return occlusion.evidence(self, data, users, items)
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {name: tensor.detach().cpu().numpy() for name, tensor in self.net.state_dict().items()}

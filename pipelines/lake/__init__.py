@@ -7,6 +7,7 @@ says (docs/decisions/0007-lake-on-s3.md).
 
 from pipelines.lake.commits import Change, apply, commit, plan
 from pipelines.lake.reads import (
+    FIRST_DELIVERED,
     copy_partitions,
     dates_of_landing,
     interactions,
@@ -29,6 +30,7 @@ from pipelines.lake.tables import (
 )
 
 __all__ = [
+    "FIRST_DELIVERED",
     "Change",
     "active_files",
     "apply",

@@ -137,8 +137,11 @@ def known_users(settings: Settings, as_of: date) -> list[str]:
     return [row[0] for row in rows]
 
 
+FIRST_DELIVERED = "first_delivered"
+
+
 def products(settings: Settings, as_of: date) -> pa.Table:
-    """Each item's newest row delivered up to `as_of`."""
+    """Each item's newest row delivered up to `as_of`, and the date of its first one."""
     return _newest(settings, "products", as_of)
 
 
@@ -154,7 +157,8 @@ def _newest(settings: Settings, name: str, as_of: date) -> pa.Table:
     with duckdb.connect(config={"memory_limit": settings.memory_limit}) as connection:
         connection.register("delivered", dataset(settings, name, days))
         return connection.execute(
-            f"select {', '.join(entity.names)} from delivered where not is_duplicate"
+            f"select {', '.join(entity.names)}, min({LANDING_DATE}) over (partition by {key}) as {FIRST_DELIVERED}"
+            " from delivered where not is_duplicate"
             f" qualify row_number() over (partition by {key} order by landing_date desc, file desc, line desc) = 1"
             f" order by {key}"
         ).to_arrow_table()

@@ -60,7 +60,7 @@ def _stage(work: Work, busy: list[Entity], delivered: dict[str, set[date]]) -> N
         return
     from pyspark.errors import PySparkException
 
-    from pipelines.preprocess import stages
+    from pipelines.preprocess import stages, writing
     from pipelines.session import engine_failed, spark_session
 
     with ExitStack() as stack:
@@ -73,7 +73,7 @@ def _stage(work: Work, busy: list[Entity], delivered: dict[str, set[date]]) -> N
             fault_point("preprocess.checked")
             with work.phase("write"):
                 for entity in busy:
-                    stages.write_entity(spark, work, entity, delivered[entity.name])
+                    writing.write_entity(spark, work, entity, delivered[entity.name])
                 stages.write_quarantine(spark, work, busy)
             fault_point("preprocess.written")
             with work.phase("count"):

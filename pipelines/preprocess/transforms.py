@@ -1,13 +1,14 @@
 """What preprocess does to rows, as functions DataFrame -> DataFrame without input or output.
 
 Order of the steps: `parse_lines` or `parse_columns` (text columns, `raw`, `reason`), `check` (typed columns; `reason`
-says why a row is refused), `flag_duplicates`, `sessionise`. Apache Spark and Sail give the same rows for each: what
-they disagree on (inexact numbers as text, lone surrogates, junk after an object) is refused with a reason.
+says why a row is refused), `duplicates` and `flag`, `sessionise`, `to_lake`. Apache Spark and Sail give the same rows
+for each: what they disagree on (inexact numbers as text, lone surrogates, junk after an object) is refused with a
+reason.
 """
 
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame, Window, WindowSpec
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipelines.contracts import (
@@ -30,14 +31,17 @@ REPEAT = "is_repeat"
 
 SLICE = "slice"
 BUCKETS = 16
-"""Of rows that are compared with the one before; see `_in_buckets`. More rows want more, and give the same answer."""
+"""Of rows that are compared with the one before: one window partition a key says the same and took Sail ten times as
+long.
+"""
 
+_GIVEN = "given"
 _DAY_BITS = 1 << 37  # more than the microseconds of a day
 MALFORMED = "malformed json"
 _OPTIONS = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}
 _LONE_SURROGATE = r"\\u[dD][89a-fA-F]"
 _SURROGATE_PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-_INFINITE = r"[0-9][eE][+-]?[0-9]{3}"
+_INFINITE = r"[:\[,]\s*[-+.0-9]+[eE][+-]?[0-9]{3}"  # where a number may stand: ids in quotes are full of 1e123
 _INEXACT = r"[:\[,]\s*(-?(0\.000|[0-9]{8,}\.|[0-9]{19}|[0-9]+(\.[0-9]+)?[eE])|-0(\.0*)?\s*[,}\]])"
 _IN_OBJECT = r"^\{[^{}]*(\{[^{}]*\}[^{}]*)*(\{[^{}]*)?"
 
@@ -78,10 +82,10 @@ def parse_columns(columns: DataFrame, entity: Entity) -> DataFrame:
         not_a_map = given.isNotNull() & _map(given).isNull()
         reason = F.coalesce(reason, F.when(not_a_map, f"{name} {values.NOT_A['map']}"))
         reason = F.coalesce(reason, F.when(_inexact(given), f"{name} holds an inexact number"))
-    raw = F.coalesce(F.col(UNREADABLE), F.to_json(F.struct(*entity.names)))
     return columns.select(
         *_provenance(),
-        raw.alias("raw"),
+        F.col(UNREADABLE).alias("raw"),
+        F.struct(*entity.names).alias(_GIVEN),  # of which `check` makes the text of a refused row
         reason.alias("reason"),
         *[(_map if c.kind == "map" else lambda v: v)(values.text(F.col(c.name))).alias(c.name) for c in entity.columns],
     )
@@ -152,8 +156,10 @@ def check(rows: DataFrame, entity: Entity, late_days: int) -> DataFrame:
     Out: landing_date, file, line, reason, raw, the contract's columns, and event_date for events.
     """
     typed = {c.name: values.parsed(F.col(f"text_{c.name}"), c.kind) for c in entity.columns if c.kind != "map"}
+    raw = F.coalesce("raw", F.to_json(_GIVEN)) if _GIVEN in rows.columns else F.col("raw")
+    kept_text = [name for name in ("raw", _GIVEN) if name in rows.columns]
     given = rows.select(
-        *_provenance(), "raw", "reason", *[F.col(c.name).alias(f"text_{c.name}") for c in entity.columns]
+        *_provenance(), *kept_text, "reason", *[F.col(c.name).alias(f"text_{c.name}") for c in entity.columns]
     )
     parsed = given.select("*", *[typed.get(c.name, F.col(f"text_{c.name}")).alias(c.name) for c in entity.columns])
     if entity.partition == EVENT_DATE:
@@ -163,90 +169,104 @@ def check(rows: DataFrame, entity: Entity, late_days: int) -> DataFrame:
     return judged.select(
         *_provenance(),
         "reason",
-        F.when(F.col("reason").isNotNull(), F.col("raw")).alias("raw"),
+        F.when(F.col("reason").isNotNull(), raw).alias("raw"),
         *[F.when(F.col("reason").isNull(), F.col(name)).alias(name) for name in kept],
     )
 
 
-def flag_duplicates(rows: DataFrame, entity: Entity, buckets: int = BUCKETS) -> DataFrame:
-    """Add is_duplicate and is_repeat. The first row of a key by (landing_date, file, line) is the original.
+def duplicates(rows: DataFrame, entity: Entity) -> DataFrame:
+    """Of the rows that share a key within a partition date, all but the first by (landing_date, file, line).
 
-    Neither keys nor ordering columns are NULL; the order is total because a line of a file exists once.
+    Out: landing_date, file, line, is_repeat (an earlier row of the same delivery has the key), and slice where the rows
+    carry one. Neither keys nor ordering columns are NULL; the order is total because a line of a file exists once.
     """
     key = (entity.partition, *entity.key)
-    window = _in_buckets(entity.key[0], (*key, LANDING_DATE, FILE, LINE), buckets)
+    order = tuple(dict.fromkeys((*key, LANDING_DATE, FILE, LINE)))
+    carried = [name for name in (SLICE,) if name in rows.columns]
+    # Few rows share a key. Only those that share its hash are sorted, and there the keys themselves are compared.
+    hashed = rows.select(*order, *carried, F.xxhash64(*key).alias("hashed"))
+    several = hashed.groupBy("hashed").count().where(F.col("count") > 1).select("hashed")
+    bucket = F.pmod("hashed", F.lit(BUCKETS))
+    window = Window.partitionBy(bucket).orderBy(*[F.col(name).asc_nulls_first() for name in order])
     same_key = reduce(Column.__and__, [F.lag(name).over(window) == F.col(name) for name in key])
     same_delivery = F.lag(LANDING_DATE).over(window) == F.col(LANDING_DATE)
-    return rows.withColumns(
-        {
-            IS_DUPLICATE: F.coalesce(same_key, F.lit(False)),
-            REPEAT: F.coalesce(same_key & same_delivery, F.lit(False)),
-        }
+    compared = hashed.join(several, "hashed", "left_semi").withColumns(
+        {IS_DUPLICATE: F.coalesce(same_key, F.lit(False)), REPEAT: F.coalesce(same_key & same_delivery, F.lit(False))}
     )
+    return compared.where(F.col(IS_DUPLICATE)).select(LANDING_DATE, FILE, LINE, REPEAT, *carried)
 
 
-def _in_buckets(column: str, order: tuple[str, ...], buckets: int) -> WindowSpec:
-    """A window over few large partitions, equal values of `column` in one: to compare a row with the one before.
+def flag(rows: DataFrame, found: DataFrame | None) -> DataFrame:
+    """Add is_duplicate and is_repeat; `found` is what `duplicates` says of these rows, None where it found nothing."""
+    if found is None:
+        return rows.withColumns({IS_DUPLICATE: F.lit(False), REPEAT: F.lit(False)})
+    flagged = rows.join(found, [LANDING_DATE, FILE, LINE], "left")
+    return flagged.withColumns({IS_DUPLICATE: F.col(REPEAT).isNotNull(), REPEAT: F.coalesce(REPEAT, F.lit(False))})
 
-    One window partition per key says the same and took Sail 18 us a row, ten times as long.
-    """
-    bucket = F.pmod(F.hash(column), F.lit(buckets))
-    return Window.partitionBy(bucket).orderBy(*[F.col(name).asc_nulls_first() for name in order])
 
-
-def sessionise(events: DataFrame, gap_minutes: int, buckets: int = BUCKETS) -> DataFrame:
+def sessionise(events: DataFrame, gap_minutes: int) -> DataFrame:
     """Give a session_id to rows that have a user and none, and drop is_repeat.
 
     A session is a stretch of one user's events of one delivery without a pause longer than the gap; it ends at
     midnight UTC. Its id is made of the user, the delivery and the first moment, so neither row order nor any other
-    delivery changes it. Rows that repeat an earlier row of their delivery stay without.
+    delivery changes it. Rows that repeat an earlier row of their delivery stay without. The rows come out in the order
+    in which they are written: by event date, user, delivery and time.
     """
     needs = F.col(SESSION).isNull() & F.col("user_id").isNotNull() & ~F.col(REPEAT)
-    stretch = ("needs", LANDING_DATE, EVENT_DATE, "user_id")
-    # A user's rows lie together whether or not they need a session: `needs` is part of what must stay the same.
-    window = _in_buckets("event_group", (*stretch, "occurred_at", "event_id"), buckets)
-    same = reduce(Column.__and__, [F.lag(name).over(window) == F.col(name) for name in stretch])
-    pause = F.unix_micros("occurred_at") - F.unix_micros(F.lag("occurred_at").over(window))
-    continues = F.coalesce(same & (pause <= gap_minutes * 60_000_000), F.lit(False))
-    in_day = F.unix_micros("occurred_at") - F.unix_micros(F.col(EVENT_DATE).cast("timestamp"))
-    # The last start so far, as a running maximum of (row number, microsecond of the day) packed into one integer: the
-    # obvious last(start, ignorenulls) over all rows before takes Sail quadratic time.
-    mark = F.when(~continues, F.row_number().over(window).cast("bigint") * _DAY_BITS + in_day)
-    so_far = F.max("mark").over(window.rowsBetween(Window.unboundedPreceding, 0))
-    start = F.unix_micros(F.col(EVENT_DATE).cast("timestamp")) + F.col("so_far") % _DAY_BITS
-    name = F.concat_ws("|", "user_id", F.col(LANDING_DATE).cast("string"), start.cast("string"))
+    midnight = F.unix_micros(F.col(EVENT_DATE).cast("timestamp"))
+    at = F.unix_micros("occurred_at") - midnight
+    order = ("user_id", LANDING_DATE, "occurred_at", "event_id", FILE, LINE)
+    window = Window.partitionBy(EVENT_DATE).orderBy(*[F.col(name).asc_nulls_first() for name in order])
+    same = [F.lag(name).over(window) == F.col(name) for name in ("user_id", LANDING_DATE)]
+    # "The last … before" as a running maximum of (row number, microsecond of the day) packed into one integer: the
+    # obvious last(…, ignorenulls) over all rows before takes Sail quadratic time. 0 stands for a user's first row.
+    place = F.col("place") * _DAY_BITS
+    last = F.max(F.when(F.col("needs"), place + F.col("at") + 1).when(F.col("begins"), place))
+    since = F.pmod(last.over(window.rowsBetween(Window.unboundedPreceding, -1)), F.lit(_DAY_BITS))
+    continues = ~F.col("begins") & (F.col("since") > 0) & (F.col("at") + 1 - F.col("since") <= gap_minutes * 60_000_000)
+    start = F.max(F.when(F.col("needs") & ~continues, place + F.col("at")))
+    start = F.pmod(start.over(window.rowsBetween(Window.unboundedPreceding, 0)), F.lit(_DAY_BITS))
+    name = F.concat_ws("|", "user_id", F.col(LANDING_DATE).cast("string"), (midnight + F.col("start")).cast("string"))
     made = F.concat(F.lit("s-"), F.substring(F.sha2(name, 256), 1, 24))
     return (
-        # Anonymous rows spread over all buckets by their own id.
-        events.withColumns({"needs": needs, "event_group": F.coalesce("user_id", "event_id")})
-        .withColumn("mark", mark)
-        .withColumn("so_far", so_far)
+        events.withColumns({"needs": needs, "at": at})
+        .withColumns(
+            {
+                "begins": ~F.coalesce(reduce(Column.__and__, same), F.lit(False)),
+                "place": F.row_number().over(window).cast("bigint"),
+            }
+        )
+        .withColumn("since", since)
+        .withColumn("start", start)
         .withColumn(SESSION, F.when(F.col("needs"), made).otherwise(F.col(SESSION)))
-        .drop("needs", "event_group", "mark", "so_far", REPEAT)
+        .drop("needs", "at", "begins", "place", "since", "start", REPEAT)
     )
+
+
+def in_order(rows: DataFrame, entity: Entity) -> DataFrame:
+    """The rows of each partition together, sorted; of events a user's lie together."""
+    by_user = ("user_id", LANDING_DATE, "occurred_at", "event_id")
+    own = by_user if entity.partition == EVENT_DATE else (LANDING_DATE, *entity.key)
+    names = dict.fromkeys((entity.partition, *own, FILE, LINE))
+    order = [F.col(name).asc_nulls_first() for name in names]
+    return rows.repartition(entity.partition).sortWithinPartitions(*order)
 
 
 def to_lake(rows: DataFrame, entity: Entity) -> DataFrame:
-    """The lake's columns in the lake's order and types, sorted so that a user's events lie together."""
+    """The lake's columns in the lake's order and types."""
     kinds = {c.name: LAKE_TYPES[c.kind] for c in entity.columns}
-    names = entity.lake_schema().names
-    order = (
-        (EVENT_DATE, "user_id", "occurred_at", "event_id")
-        if entity.partition == EVENT_DATE
-        else (LANDING_DATE, *entity.key)
-    )
-    columns = [F.col(n).cast(kinds[n]).alias(n) if n in kinds else F.col(n) for n in names]
-    ties = (LANDING_DATE, FILE, LINE)
-    ordered = [F.col(n).asc_nulls_first() for n in dict.fromkeys((*order, *ties))]
-    return rows.select(*columns).repartition(entity.partition).sortWithinPartitions(*ordered)
+    columns = [F.col(n).cast(kinds[n]).alias(n) if n in kinds else F.col(n) for n in entity.lake_schema().names]
+    return rows.select(*columns)
 
 
-def with_slice(rows: DataFrame, entity: Entity, slices: int, heavy: list[str]) -> DataFrame:
-    """Add `slice`, 0 to slices - 1: all rows of a user in one. Rows without a user, and those of `heavy` users, of whom
-    one would fill a slice, are spread by their own id.
-    """
-    owner = own = F.col(entity.key[0])
-    if entity.partition == EVENT_DATE:
-        owner = F.coalesce("user_id", own)
-        owner = F.when(F.col("user_id").isin(heavy), own).otherwise(owner) if heavy else owner
+def with_slice(rows: DataFrame, entity: Entity, slices: int) -> DataFrame:
+    """Add `slice`, 0 to slices - 1: all rows of a user in one, rows without a user by their own id."""
+    own = F.col(entity.key[0])
+    owner = F.coalesce("user_id", own) if entity.partition == EVENT_DATE else own
     return rows.withColumn(SLICE, F.pmod(F.hash(owner), F.lit(slices)))
+
+
+def with_piece(rows: DataFrame, entity: Entity, pieces: int) -> DataFrame:
+    """Add `slice`, 0 to pieces - 1, by each row's own id: a user's rows come apart."""
+    # Another hash than that of `with_slice`: what it has put into one slice must not end up in one piece.
+    return rows.withColumn(SLICE, F.pmod(F.xxhash64(entity.key[0]), F.lit(pieces)).cast("int"))

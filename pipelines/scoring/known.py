@@ -9,11 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import lake
+from pipelines.catalogue import described, fresh
 from pipelines.settings import Settings
 from pipelines.training_run import availability
 
 if TYPE_CHECKING:
     from models.interactions import Interactions
+    from models.recommender.newcomers import Newcomers
 
 
 @dataclass(frozen=True)
@@ -24,26 +26,42 @@ class Night:
     data: "Interactions"
     available: np.ndarray  # bool [I]
     seen: Any  # sparse bool [U, I], or None where purchases repeat
+    newcomers: "Newcomers"  # new items that too few people had yet, and what they are like
     titles: pa.Array  # string [I]: the title, or the id where there is none
     segment: pa.Array  # string [U]: value of the segment attribute, null where unknown
 
 
 def known_by(settings: Settings, night: date) -> Night:
-    from models.interactions import encode
+    return known_from(settings, night, lake.products(settings, night))
+
+
+def known_from(settings: Settings, night: date, products: pa.Table) -> Night:
+    """The night with this catalogue, which is that of `lake.products` (a benchmark asks what another would change)."""
+    from models.recommender.newcomers import newcomers
     from models.split import bought
 
-    table = lake.interactions(settings, night, settings.training_days)
-    everybody = pa.array(lake.known_users(settings, night), pa.string())  # not only those of the window
-    products, users = lake.products(settings, night), lake.users(settings, night)
-    unsold = products.filter(pc.invert(pc.is_in(products["item_id"], value_set=table["item_id"].unique())))["item_id"]
-    unsold = unsold.combine_chunks()
-    unsold = unsold.filter(pa.array(availability(products, unsold, night)))
-    # A list of top_k needs at most top_k items nobody has bought yet; more would only widen the matrices.
-    spare = unsold.take(pc.sort_indices(unsold))[: settings.top_k]
-    data = encode(table, night, extra_users=everybody, extra_items=spare)
+    data = _encoded(settings, night, products)
+    users = lake.users(settings, night)
+    found = newcomers(data, fresh(products, data.items, night, settings.new_item_days))
     row = pc.index_in(data.items, value_set=products["item_id"].combine_chunks())
     titles = pc.coalesce(products["title"].take(row).combine_chunks(), data.items)
     holder = pc.index_in(data.users, value_set=users["user_id"].combine_chunks())
     attribute = pc.map_lookup(users["attributes"].combine_chunks(), settings.segment_attribute, "first").take(holder)
     seen = None if settings.repeat_purchases else bought(lake.interactions(settings, night, None), data)
-    return Night(night, data, availability(products, data.items, night), seen, titles, attribute)
+    return Night(night, data, availability(products, data.items, night), seen, found, titles, attribute)
+
+
+def _encoded(settings: Settings, night: date, products: pa.Table) -> "Interactions":
+    """The window's events, everybody who was ever seen, and the items nobody bought in it that a list may need."""
+    from models.interactions import encode
+
+    table = lake.interactions(settings, night, settings.training_days)
+    everybody = pa.array(lake.known_users(settings, night), pa.string())
+    unsold = products.filter(pc.invert(pc.is_in(products["item_id"], value_set=table["item_id"].unique())))["item_id"]
+    unsold = unsold.combine_chunks()
+    unsold = unsold.filter(pa.array(availability(products, unsold, night)))
+    # A list of top_k needs at most top_k items nobody has bought yet; more would only widen the matrices. What is new
+    # enters lists by its content, so all of that is there.
+    new = unsold.filter(pa.array(fresh(products, unsold, night, settings.new_item_days)))
+    spare = pa.concat_arrays([unsold.take(pc.sort_indices(unsold))[: settings.top_k], new])
+    return described(encode(table, night, extra_users=everybody, extra_items=spare), products)

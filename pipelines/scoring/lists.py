@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.contracts import SCORES_RECOMMENDATIONS
-from pipelines.reasons import reason_codes
+from pipelines.reasons import NEW, reason_codes
 from pipelines.scoring.known import Night
 from pipelines.scoring.rows import Stamp, rows_of
 from pipelines.settings import Settings
@@ -23,6 +23,7 @@ def recommendations(
 ) -> tuple[pa.Table, pa.Table]:
     """Rows of every known user's list, and the count of lists that came out short, by reason."""
     from models.recommender.history import lookup, purchase_counts
+    from models.recommender.newcomers import placed
     from models.recommender.ranking import rank_users
 
     data, k = known.data, settings.top_k
@@ -30,10 +31,11 @@ def recommendations(
     missing = []
     users = np.arange(len(data.users))
     for block in rank_users(model, data, users, k, fill.order, known.available, known.seen, with_evidence=True):
+        block, new = placed(block, data, known.newcomers, known.available, known.seen, settings.new_item_places)
         row, place = np.nonzero(block.items >= 0)
         item, source = block.items[row, place], block.evidence[row, place]
         counts = lookup(purchase_counts(data, block.users), row, np.maximum(source, 0))
-        code = reason_codes(item, source, counts, fill)
+        code = np.where(new[row, place], NEW, reason_codes(item, source, counts, fill))
         owner = data.users.take(pa.array(block.users[row]))
         scores = block.scores[row, place]
         parts.append(rows_of(known, SCORES_RECOMMENDATIONS, stamp, owner, place + 1, item, scores, code, source))

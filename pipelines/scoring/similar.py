@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.contracts import SCORES_SIMILAR
-from pipelines.reasons import BOUGHT_WITH
+from pipelines.reasons import BOUGHT_WITH, NEW, SIMILAR
 from pipelines.scoring.known import Night
 from pipelines.scoring.rows import Stamp, rows_of
 from pipelines.settings import Settings
@@ -17,13 +17,23 @@ if TYPE_CHECKING:
 
 
 def similar(settings: Settings, known: Night, model: "Recommender", stamp: Stamp) -> pa.Table:
-    """What goes with each item sold in the window, by the champion's item matrix, or the default floor's."""
+    """What goes with each item sold in the window, by the champion's item matrix, or the default floor's.
+
+    Newcomers stand beside what they are like, in at most `new_item_places` places of a list. What a newcomer's own
+    list lacks is filled with what it is like, by cosine.
+    """
+    from models.recommender.newcomers import beside, filled
+
     matrix = item_matrix(model) or _default_matrix(known)
-    sold = np.flatnonzero(known.data.purchase_counts() > 0)
-    items, scores = matrix.similar(sold, settings.top_k, known.available)
+    bought = known.data.purchase_counts() > 0
+    bought[known.newcomers.items] = True
+    owners = np.flatnonzero(bought)
+    lists = matrix.similar(owners, settings.top_k, known.available)
+    items, scores, new = beside(*lists, known.newcomers, owners, known.available, settings.new_item_places)
+    items, scores, alike = filled(items, scores, known.newcomers, owners, known.available)
     row, place = np.nonzero(items >= 0)
-    source = sold[row]
-    code = np.full(len(row), BOUGHT_WITH)
+    source = owners[row]
+    code = np.where(new[row, place], NEW, np.where(alike[row, place], SIMILAR, BOUGHT_WITH))
     owner = known.data.items.take(pa.array(source))
     found, strength = items[row, place], scores[row, place]
     return rows_of(known, SCORES_SIMILAR, stamp, owner, place + 1, found, strength, code, source)

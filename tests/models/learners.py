@@ -7,8 +7,9 @@ import pyarrow as pa
 
 from models.loop import LoopConfig
 from models.recommender.configs import Transformer
+from models.recommender.learned import begin
 from models.recommender.sequences import codes_of, moments, vocabulary
-from models.recommender.transformer import Net, SequenceTask
+from models.recommender.transformer import SequenceTask
 from models.split import Split, time_split
 from tests.models.shop import MONDAY, table
 
@@ -40,9 +41,7 @@ def task_and_net(split: Split, config: Transformer = SMALL, seed: int = 1, share
     data = split.train
     items = vocabulary(data, config.min_users)
     found = moments(data, codes_of(data, items), np.arange(len(data.users)))
-    torch.manual_seed(seed)
-    net = Net(config, len(items))
-    net.start_from(np.bincount(found.item, minlength=len(items)))
+    net = begin(data, found, items, config, seed)
     return SequenceTask(found, items, config, seed, torch.device("cpu"), share=share), net, items
 
 

@@ -1,10 +1,15 @@
 """Small made-up shops for the tests of learning and scoring."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
+from scipy import sparse
+
+from models.interactions import Interactions
+from models.recommender.content import Products, describe
 
 SCHEMA = pa.schema(
     [
@@ -47,3 +52,18 @@ def seasonal_rows(users: int, items: int, days: int, seed: int = 7) -> list[tupl
             item = draw.choice(favourites) if draw.random() < 0.7 else draw.integers(items)
             rows.append((f"u{user:03d}", f"i{item:03d}", int(day)))
     return rows
+
+
+def said(titles: Sequence[str | None], **more: Sequence) -> sparse.csr_array:
+    """What products say that have these titles and, by name, other statements."""
+    nothing = [None] * len(titles)
+    columns = {name: pa.array(more.get(name, nothing), pa.string()) for name in ("brand", "category_path")}
+    attributes = pa.array(more.get("attributes", nothing), pa.map_(pa.string(), pa.string()))
+    price = np.array(more.get("price", [np.nan] * len(titles)), dtype=np.float64)
+    return describe(Products(pa.array(titles, pa.string()), **columns, attributes=attributes, price=price))
+
+
+def described(data: Interactions) -> Interactions:
+    """With products of three colours, in the order of their ids."""
+    colours = ("red", "blue", "green")
+    return replace(data, content=said([f"thing {colours[n % 3]}" for n in range(len(data.items))]))

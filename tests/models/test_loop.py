@@ -1,5 +1,6 @@
 """The training loop: exact resume, early stopping, and checkpoints that are never trusted unseen."""
 
+import copy
 import json
 import pickle
 import tempfile
@@ -64,12 +65,14 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.parametrize("average", [0.0, 0.9])
 @pytest.mark.parametrize("step", [0, 1, 2, 3, 4, 7, 11, 19])
-def test_a_run_that_stopped_at_any_step_ends_as_if_it_had_not(tmp_path: Path, step: int) -> None:
-    undisturbed, weights = run(tmp_path / "a", Line())
+def test_a_run_that_stopped_at_any_step_ends_as_if_it_had_not(tmp_path: Path, step: int, average: float) -> None:
+    config = replace(CONFIG, average=average)
+    undisturbed, weights = run(tmp_path / "a", Line(), config)
     with pytest.raises(Killed):
-        run(tmp_path / "b", Line(stop_at=step))
-    resumed, again = run(tmp_path / "b", Line())
+        run(tmp_path / "b", Line(stop_at=step), config)
+    resumed, again = run(tmp_path / "b", Line(), config)
     assert equal(weights, again)
     assert resumed.curve == undisturbed.curve
     assert len(resumed.curve) == 5
@@ -128,10 +131,38 @@ def test_only_the_steps_that_are_left_are_done_again_and_none_once_it_is_finishe
 
 
 def test_the_weights_of_the_best_epoch_are_kept(tmp_path: Path) -> None:
-    values = [0.1, 0.4, 0.3, 0.2]
-    fitted, weights = run(tmp_path / "a", Line(values=values), replace(CONFIG, patience=2))
+    net, seen = line(), []
+    task, config = Line(values=[0.1, 0.4, 0.3, 0.2]), replace(CONFIG, patience=2)
+    fitted = fit(net, task, config, tmp_path, CPU, lambda row: seen.append(copy.deepcopy(net.state_dict())))
     assert (fitted.best_epoch, fitted.best, len(fitted.curve)) == (2, 0.4, 4)
-    assert equal(weights, run(tmp_path / "b", Line(), replace(CONFIG, epochs=2))[1])
+    assert equal(net.state_dict(), seen[1])
+    assert not equal(net.state_dict(), seen[0])
+
+
+def test_what_is_kept_is_the_running_mean_of_the_weights(tmp_path: Path) -> None:
+    class Slope:
+        """The loss is the weight itself, so a step takes the learning rate off it."""
+
+        def epoch(self, number: int) -> Iterator[int]:
+            return iter(range(3))
+
+        def loss(self, net: nn.Module, batch: int) -> tuple[torch.Tensor, int]:
+            return net.weight.sum(), 1
+
+        def validate(self, net: nn.Module) -> float | None:
+            return None
+
+    net = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(net.weight)
+    config = LoopConfig(epochs=2, learning_rate=1.0, average=0.25, warmup_steps=0)
+    fit(net, Slope(), config, tmp_path, CPU, lambda _: None)
+    # AdamW with a steady gradient takes the whole learning rate: 1 in the first epoch, ½ in the second (half a cosine).
+    # The mean's decay is min(¼, 2/11), min(¼, 3/12), then ¼.
+    mean = 0.0
+    for step, weight in enumerate([-1, -2, -3, -3.5, -4, -4.5], start=1):
+        decay = min(0.25, (step + 1) / (step + 10))
+        mean = decay * mean + (1 - decay) * weight
+    assert net.weight.item() == pytest.approx(mean, rel=1e-4)
 
 
 def test_a_checkpoint_of_other_settings_is_not_taken_up(tmp_path: Path) -> None:

@@ -80,3 +80,14 @@ def test_later_events_change_no_byte_of_training() -> None:
     for field in ("item", "event", "time", "offsets"):
         assert np.array_equal(getattr(one.train, field), getattr(other.train, field))
     assert one.train.items == other.train.items
+
+
+def test_a_sample_keeps_each_user_with_what_is_relevant_to_them() -> None:
+    rows = [(f"u{n}", f"i{n}", day) for n in range(9) for day in (1, 11)]
+    whole = split_of(rows)
+    few = whole.sample(4, seed=1)
+    assert len(few.test_users) == 4 == few.relevant.shape[0] == len(few.unknown)
+    for user in few.train.users.take(few.test_users.tolist()).to_pylist():
+        assert relevant_items(few, user) == {f"i{user[1:]}"}
+    assert (few.test_users == whole.sample(4, seed=1).test_users).all()
+    assert whole.sample(9, seed=1) is whole

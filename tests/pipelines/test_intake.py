@@ -1,5 +1,6 @@
 """Lines of text in landing, whole and broken, and several files at once; expected counts are by hand."""
 
+import errno
 import gzip
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipelines import framing, intake
+from pipelines import framing, intake, part_writer
 from pipelines.errors import NightmarketError
 from pipelines.settings import Settings
 from tests.pipelines.landed import DAY, GOOD, deliver, framed, one
@@ -150,13 +151,28 @@ def test_a_batch_without_files_frames_nothing(settings: Settings) -> None:
 
 
 def test_parts_roll_over_without_losing_a_row(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "ROW_GROUP", 2)
-    monkeypatch.setattr(intake, "ROWS_PER_PART", 4)
+    monkeypatch.setattr(part_writer, "ROW_GROUP", 2)
+    monkeypatch.setattr(part_writer, "ROWS_PER_PART", 4)
     monkeypatch.setattr(framing, "BLOCK", 40)
     deliver(settings, "a.jsonl", GOOD * 3)
     result, rows = framed(settings)
     assert len(result.lines) > 1
     assert [row["line"] for row in rows] == list(range(1, 10))
+
+
+@pytest.mark.parametrize("rows", [1, 6])  # the only group, written at the end; the first of several
+def test_a_full_disk_under_the_writing_thread_stops_the_step(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(part_writer.pq.ParquetWriter, "write_table", full)
+    monkeypatch.setattr(part_writer, "ROW_GROUP", 2)
+    monkeypatch.setattr(framing, "BLOCK", 40)
+    deliver(settings, "a.jsonl", b'{"user_id":"u1"}\n' * rows)
+    with pytest.raises(NightmarketError, match="intake of users: .*No space left on device"):
+        framed(settings)
 
 
 def test_a_row_lost_on_the_way_stops_the_step(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,6 +156,80 @@ def test_similar_items_cover_what_was_sold_and_say_so(settings: Settings) -> Non
     assert all(a != b and a == source and reason == f"often bought with {a}" for a, b, source, reason in found)
 
 
+def kettles(settings: Settings) -> None:
+    """i000 to i002 are kettles, the others lamps; a kettle and a lamp come new on the night."""
+    kinds = [f"{'copper kettle' if n < 3 else 'paper lamp'} number {n}" for n in range(12)]
+    fill_products(settings, [{"item_id": f"i{n:03d}", "title": title} for n, title in enumerate(kinds)])
+    new = [{"item_id": "new1", "title": "copper kettle large"}, {"item_id": "new2", "title": "paper lamp large"}]
+    fill_products(settings, new, landed=NIGHT)
+
+
+def test_a_new_item_like_what_sold_enters_the_right_lists_that_night(settings: Settings) -> None:
+    kettles(settings)
+    fill_lake(settings, [("brewer", "i001", 28), ("reader", "i005", 28)], landed=NIGHT)
+    run(settings)
+    found = rows(
+        settings,
+        f"select user_id, rank, item_id, reason_type, reason_item_id, reason from {SCORES_RECOMMENDATIONS.name}"
+        " where item_id like 'new%' and user_id in ('brewer', 'reader') order by 1",
+    )
+    assert found == [
+        ("brewer", 3, "new1", "new_and_similar", "i001", "new and similar to copper kettle number 1"),
+        ("reader", 3, "new2", "new_and_similar", "i005", "new and similar to paper lamp number 5"),
+    ]
+    most = rows(
+        settings,
+        f"select max(n) from (select count(*) as n from {SCORES_RECOMMENDATIONS.name}"
+        " where reason_type = 'new_and_similar' group by user_id)",
+    )
+    assert most == [(2,)]
+
+
+def test_before_it_is_delivered_or_without_places_a_new_item_is_in_no_list(settings: Settings) -> None:
+    kettles(settings)
+    new = f"select count(*) from {SCORES_RECOMMENDATIONS.name} where reason_type = 'new_and_similar'"
+    run(replace(settings, new_item_places=0))
+    assert rows(settings, new) == [(0,)]
+    run(settings, NIGHT - timedelta(1))
+    assert rows(settings, f"{new} and scored_for = '{NIGHT - timedelta(1)}'") == [(0,)]
+
+
+def test_a_new_item_stands_beside_what_it_is_like_and_has_a_list_of_its_own(settings: Settings) -> None:
+    kettles(settings)
+    run(settings)
+    found = rows(
+        settings,
+        f"select item_id, similar_item_id, reason_type, reason from {SCORES_SIMILAR.name}"
+        " where similar_item_id = 'new1' or item_id = 'new1' order by item_id, rank",
+    )
+    beside = [row for row in found if row[0] != "new1"]
+    assert [row[:3] for row in beside] == [(f"i00{n}", "new1", "new_and_similar") for n in range(3)]
+    assert beside[0][3] == "new and similar to copper kettle number 0"
+    own = [row for row in found if row[0] == "new1"]
+    assert {row[1] for row in own} == {"i000", "i001", "i002"}
+    assert {row[2:] for row in own} == {("similar_to", "similar to copper kettle large")}
+
+
+def test_what_somebody_new_looks_at_steers_their_list_that_night(settings: Settings) -> None:
+    viewed = ("i000", "i001", "i002")
+    together = [(f"pair{n}", item, day) for n in range(8) for day, item in ((26, "i000"), (27, "i011"))]
+    fill_lake(settings, together, landed=MONDAY + timedelta(27))
+    fill_lake(settings, [("fresh", item, 29, "view") for item in viewed], landed=NIGHT)
+    fill_users(settings, {"silent": {}})
+    run(settings)
+    listed = {
+        user: rows(
+            settings,
+            f"select item_id, reason_type from {SCORES_RECOMMENDATIONS.name} where user_id = '{user}' order by rank",
+        )
+        for user in ("fresh", "silent")
+    }
+    assert listed["fresh"] != listed["silent"]
+    assert "i011" in [item for item, _ in listed["fresh"]]
+    assert ("because_you_viewed") in {kind for _, kind in listed["fresh"]}
+    assert {kind for _, kind in listed["silent"]} == {"popular_this_week"}
+
+
 def test_segments_with_enough_buyers_get_a_list(settings: Settings) -> None:
     country = {f"u{n:03d}": {"country": "France" if n < 20 else "Malta" if n < 39 else "Peru"} for n in range(40)}
     fill_users(settings, country)

@@ -20,9 +20,10 @@ from pipelines.settings import Settings, night
 from pipelines.training import train
 from pipelines.training_run import Choices, availability
 from tests.models.shop import MONDAY, seasonal_rows
-from tests.pipelines.learning import fill_lake
+from tests.pipelines.learning import fill_lake, fill_products
 
 UNTIL = MONDAY + timedelta(39)
+PRODUCTS = [{"item_id": f"i{n:03d}", "title": f"{('red', 'blue')[n % 2]} thing"} for n in range(12)]
 
 
 @pytest.fixture
@@ -30,6 +31,7 @@ def settings(tmp_path: Path, mlflow_store: Path) -> Settings:
     chosen = Settings(home=tmp_path, training_days=30, test_days=10)
     shutil.copytree(mlflow_store, chosen.mlflow)
     fill_lake(chosen, seasonal_rows(users=40, items=12, days=40))
+    fill_products(chosen, PRODUCTS)
     return chosen
 
 
@@ -48,6 +50,14 @@ def test_training_judges_and_saves_every_floor(settings: Settings) -> None:
     assert metric(result, "ease", "coverage@10")["low"] is None
     for name, version in result["versions"].items():
         assert load_artefact(settings.models / "recommender" / version)[1]["model_name"] == name
+
+
+def test_where_products_say_nothing_the_floor_that_reads_them_is_left_out(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, training_days=30, test_days=10)
+    fill_lake(settings, [row for row in seasonal_rows(users=40, items=12, days=40) if row[2] >= 22])
+    result = train(settings, "recommender")
+    assert "alike" not in result["versions"]
+    assert result["not_applicable"]["alike"].startswith("nothing is said of the products")
 
 
 def test_the_metrics_reach_the_warehouse(settings: Settings) -> None:
@@ -69,6 +79,8 @@ def test_the_test_days_reach_no_fit(settings: Settings, tmp_path: Path) -> None:
     other = replace(settings, home=tmp_path / "other")
     rows = [row for row in seasonal_rows(users=40, items=12, days=40) if row[2] < 30]
     fill_lake(other, [*rows, *((f"u{n:03d}", "i000", 39) for n in range(40))])
+    fill_products(other, PRODUCTS)
+    fill_products(other, [{"item_id": "i000", "title": "another name"}], landed=MONDAY + timedelta(30))
     first, second = train(settings, "recommender"), train(other, "recommender")
     assert first["versions"] == second["versions"]
     assert metric(first, "ease", "ndcg@10")["value"] != metric(second, "ease", "ndcg@10")["value"]
@@ -108,6 +120,7 @@ def test_the_learned_models_are_judged_beside_the_floors(settings: Settings) -> 
 def test_a_short_history_is_left_to_the_floors(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, training_days=30, test_days=10)
     fill_lake(settings, [row for row in seasonal_rows(users=40, items=12, days=40) if row[2] >= 22])
+    fill_products(settings, PRODUCTS)
     result = train(settings, "recommender")
     assert set(result["versions"]) == set(CONFIGS)
     assert result["not_applicable"]["blend"].startswith("cannot train: 0 events")

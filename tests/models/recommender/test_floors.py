@@ -28,7 +28,7 @@ from models.recommender.configs import (
 from models.recommender.floors import FLOORS, NotApplicable, fit, restore
 from models.recommender.history import history_weights
 from models.recommender.item_to_item import ItemToItem, keep_top
-from tests.models.shop import MONDAY, random_rows, table
+from tests.models.shop import MONDAY, described, random_rows, table
 
 DAY = MONDAY + timedelta(20)
 SHOPS = st.integers(0, 100_000).map(lambda seed: encode(table(random_rows(seed)), DAY))
@@ -189,7 +189,7 @@ def test_evidence_is_the_largest_contribution(data: Interactions, name: str) -> 
 
 @pytest.mark.parametrize("name", FLOORS)
 def test_a_floor_comes_back_from_what_it_saved(name: str) -> None:
-    data = encode(table(random_rows(3, users=30, events=300)), DAY)
+    data = described(encode(table(random_rows(3, users=30, events=300)), DAY))
     model = fit(data, CONFIGS[name])
     again = restore(from_json(name, as_json(CONFIGS[name])), model.arrays())
     assert np.array_equal(model.scores(data, everyone(data)), again.scores(data, everyone(data)))
@@ -197,9 +197,9 @@ def test_a_floor_comes_back_from_what_it_saved(name: str) -> None:
 
 @pytest.mark.parametrize("name", FLOORS)
 def test_a_shop_without_events_and_a_user_without_history_are_no_error(name: str) -> None:
-    empty = encode(table([]), DAY, pa.array(["a"]), pa.array(["x"]))
+    empty = described(encode(table([]), DAY, pa.array(["a"]), pa.array(["x"])))
     assert fit(empty, CONFIGS[name]).scores(empty, everyone(empty)).max() <= 0
-    data = encode(table([("a", "x", 1), ("a", "y", 2)]), DAY, pa.array(["newcomer"]))
+    data = described(encode(table([("a", "x", 1), ("a", "y", 2)]), DAY, pa.array(["newcomer"])))
     model = fit(data, CONFIGS[name])
     if name != "popular_7_days":
         assert model.scores(data, np.array([1])).max() <= 0

@@ -13,7 +13,7 @@ from models.recommender.configs import CONFIGS
 from models.recommender.floors import FLOORS, fit
 from models.recommender.frequent import FrequentItemsModel
 from models.recommender.ranking import rank_users, top_k
-from tests.models.shop import MONDAY, random_rows, table
+from tests.models.shop import MONDAY, described, random_rows, table
 
 
 def plain_top_k(row: np.ndarray, k: int) -> list[int]:
@@ -72,7 +72,7 @@ def test_what_was_seen_is_never_listed_not_even_as_fill() -> None:
 
 @pytest.mark.parametrize("name", FLOORS)
 def test_blocks_of_one_user_equal_one_block_of_all(name: str) -> None:
-    data = encode(table(random_rows(5, users=9, items=8, events=90)), MONDAY + timedelta(30))
+    data = described(encode(table(random_rows(5, users=9, items=8, events=90)), MONDAY + timedelta(30)))
     model = fit(data, CONFIGS[name])
     available, fill = np.ones(len(data.items), dtype=bool), np.arange(len(data.items))
 

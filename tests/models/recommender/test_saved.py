@@ -19,7 +19,7 @@ from models.recommender.ranking import Recommender
 from models.recommender.saved import load, refit, save
 from models.recommender.sequences import vocabulary
 from models.recommender.transformer import Net, TransformerModel
-from tests.models.shop import MONDAY, random_rows, table
+from tests.models.shop import MONDAY, described, random_rows, table
 from tests.models.test_artefact import Bomb
 
 DAY = MONDAY + timedelta(20)
@@ -30,7 +30,7 @@ Kind = Callable[[Interactions], tuple[Config, Recommender]]
 
 
 def shop(seed: int = 3) -> Interactions:
-    return encode(table([*random_rows(seed), *FOREIGN]), DAY)
+    return described(encode(table([*random_rows(seed), *FOREIGN]), DAY))
 
 
 def transformer_of(data: Interactions) -> tuple[Transformer, TransformerModel]:

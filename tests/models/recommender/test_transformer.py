@@ -10,19 +10,10 @@ import torch
 from models.interactions import Interactions, encode
 from models.loop import LoopConfig, fit
 from models.recommender.configs import Transformer
+from models.recommender.net import HALF_LIVES, Net, grid_of
 from models.recommender.saved import load, save
 from models.recommender.sequences import Moments, codes_of, future, moments, newest, pack, vocabulary
-from models.recommender.transformer import (
-    HALF_LIVES,
-    Net,
-    SequenceTask,
-    TransformerModel,
-    grid_of,
-    personal,
-    sampled_loss,
-    softmax_loss,
-    targets,
-)
+from models.recommender.transformer import SequenceTask, TransformerModel, personal, targets
 from tests.models.shop import MONDAY, random_rows, table
 
 CPU = torch.device("cpu")
@@ -64,38 +55,6 @@ def test_who_shares_a_row_does_not_matter() -> None:
     for one in ranges:
         for moment, state in states(model, found, one[None]).items():
             assert torch.allclose(state, together[moment], atol=1e-5)
-
-
-def test_the_loss_of_two_states_by_hand() -> None:
-    logits = torch.tensor([[0.0, 0.0], [np.log(3.0), 0.0]])
-    state, item, weight = torch.tensor([0, 1, 1]), torch.tensor([1, 0, 1]), torch.tensor([1.0, 0.5, 0.5])
-    # log 2, and −(½ log ¾ + ½ log ¼) = log 4 − ½ log 3
-    assert softmax_loss(logits, state, item, weight).item() == pytest.approx(
-        (np.log(2) + np.log(4) - np.log(3) / 2) / 2
-    )
-
-
-def test_with_every_item_as_a_candidate_the_sampled_loss_is_the_full_one() -> None:
-    logits = torch.randn(5, 7, generator=torch.Generator().manual_seed(1))
-    state, item = torch.tensor([0, 1, 1, 2, 3, 4]), torch.tensor([6, 0, 3, 3, 2, 1])
-    weight = torch.tensor([1.0, 0.5, 0.5, 1.0, 1.0, 1.0])
-    full = softmax_loss(logits, state, item, weight)
-    assert sampled_loss(logits, logits[state, item], state, item, weight).item() == pytest.approx(full.item(), rel=1e-5)
-
-
-def test_the_sampled_loss_estimates_the_full_one() -> None:
-    generator = np.random.default_rng(0)
-    logits = torch.randn(4, 500, generator=torch.Generator().manual_seed(2))
-    state, item, weight = torch.arange(4), torch.tensor([5, 50, 250, 499]), torch.ones(4)
-    full = softmax_loss(logits, state, item, weight).item()
-    estimates = []
-    for _ in range(200):
-        chosen, times = np.unique(generator.integers(0, 500, 100), return_counts=True)
-        expected = torch.from_numpy(np.log(100 / 500 / times).astype(np.float32))
-        place = torch.tensor([int(np.flatnonzero(chosen == i)[0]) if i in chosen else -1 for i in item.tolist()])
-        shown = logits[:, chosen] - expected
-        estimates.append(sampled_loss(shown, logits[state, item], state, place, weight).item())
-    assert np.mean(estimates) == pytest.approx(full, rel=0.02)
 
 
 def test_the_weights_of_a_state_sum_to_one_and_no_target_lies_in_its_past() -> None:

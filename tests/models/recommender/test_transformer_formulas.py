@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -12,17 +13,10 @@ from hypothesis import strategies as st
 
 from models.interactions import Interactions, encode
 from models.recommender.configs import EVENT_WEIGHTS, Transformer
+from models.recommender.net import HALF_LIVES, Net, grid_of
 from models.recommender.sequences import Moments, Packed, codes_of, future, moments, pack, windows
-from models.recommender.transformer import (
-    HALF_LIVES,
-    Net,
-    SequenceTask,
-    TransformerModel,
-    grid_of,
-    personal,
-    sampled_loss,
-    targets,
-)
+from models.recommender.softmax import sampled_loss
+from models.recommender.transformer import SequenceTask, TransformerModel, personal, targets
 from tests.models.shop import MONDAY, random_rows, table
 
 CPU = torch.device("cpu")
@@ -235,7 +229,7 @@ def test_the_loss_of_a_batch_is_its_formula(seed: int, full_softmax_items: int) 
     for batch in task.epoch(0):
         moment = batch.packed.moment.ravel()[batch.targets.cell]
         past = personal(task.found, moment, size)
-        with torch.no_grad():
+        with torch.no_grad(), patch("models.recommender.transformer.lowered", return_value=None):
             state = torch.from_numpy(states(net, task.found, batch.packed)[moment])
             z = net.logits(state, torch.arange(size)).numpy()
             z[past.state, past.item] += past.feature @ net.personal.numpy()
@@ -286,24 +280,3 @@ def test_of_a_long_history_the_newest_moments_are_read_and_everything_that_was_h
     with torch.no_grad():
         model.net.personal.zero_()
     assert close(model.scores(data, np.array([0])), model.scores(other, np.array([0])))
-
-
-@fast
-@given(SEEDS)
-def test_evidence_is_the_nearest_item_of_the_own_history(seed: int) -> None:
-    data = shop(seed)
-    items = [*data.items.to_pylist()[1:-1], "gone"]
-    model, code = model_of(items), codes_of(data, pa.array(items))
-    vector = model.net.item.weight.detach().numpy().astype(np.float64)
-    vector /= np.linalg.norm(vector, axis=1, keepdims=True)
-    users = np.arange(len(data.users))
-    asked = np.tile(np.append(np.arange(len(data.items)), -1), (len(users), 1))
-    found = model.evidence(data, users, asked)
-    for user in users:
-        own = [i for i in set(data.item[data.user == user].tolist()) if code[i] >= 0]
-        for item, reason in zip(asked[user], found[user], strict=True):
-            if item < 0 or code[item] < 0 or not own:
-                assert reason == -1
-                continue
-            cosine = {i: vector[code[item]] @ vector[code[i]] for i in own}
-            assert cosine[reason] == pytest.approx(max(cosine.values()), abs=1e-5)

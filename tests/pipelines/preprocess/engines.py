@@ -21,10 +21,10 @@ import sys
 from datetime import date
 from pathlib import Path
 from pipelines import fence
-from pipelines.preprocess import stages
+from pipelines.preprocess import writing
 from pipelines.preprocess.job import preprocess
 from pipelines.settings import Settings, night
-stages.ROWS_PER_FILE = int(sys.argv[3])  # so that the events are written in slices, as a large day's are
+writing.ROWS_PER_FILE = int(sys.argv[3])  # so that the events are written in slices, as a large day's are
 settings, batch = Settings(home=Path(sys.argv[1]), engine=sys.argv[2]), night(date(2020, 1, 2))
 preprocess(settings, batch, fence.take(settings, "preprocess", batch.key))
 """

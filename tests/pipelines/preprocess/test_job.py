@@ -13,7 +13,7 @@ from hostile import LINES, event
 from pipelines import fence, lake, landing, staging
 from pipelines.contracts import EVENTS, QUARANTINE_SCHEMA
 from pipelines.errors import NightmarketError, Superseded
-from pipelines.preprocess import stages
+from pipelines.preprocess import writing
 from pipelines.preprocess.job import preprocess
 from pipelines.settings import Batch, Settings, night
 
@@ -148,7 +148,7 @@ def test_a_large_date_is_written_in_slices_of_users_with_the_same_rows(
     land(settings, "events", DAY, "a.jsonl", [*rows, event(event_id="old", occurred_at="2020-01-01T08:00:00Z")])
     found = []
     for rows_per_file in (1_000, 25):
-        monkeypatch.setattr("pipelines.preprocess.stages.ROWS_PER_FILE", rows_per_file)
+        monkeypatch.setattr("pipelines.preprocess.writing.ROWS_PER_FILE", rows_per_file)
         folder, manifest = stage(settings, night(DAY))
         files = sorted((folder / "events" / "event_date=2020-01-02").glob("*.parquet"))
         tables = [pq.read_table(file, partitioning=None).to_pylist() for file in files]
@@ -167,7 +167,7 @@ def test_a_large_date_is_written_in_slices_of_users_with_the_same_rows(
 def test_one_user_who_is_the_whole_day_fills_no_file_alone(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, user: str | None
 ) -> None:
-    monkeypatch.setattr("pipelines.preprocess.stages.ROWS_PER_FILE", 200)
+    monkeypatch.setattr("pipelines.preprocess.writing.ROWS_PER_FILE", 200)
     times = [f"2020-01-02T{n // 3600:02d}:{n // 60 % 60:02d}:{n % 60:02d}Z" for n in range(0, 20_000, 10)]
     rows = [event(event_id=f"e{n}", user_id=user, session_id=None, occurred_at=t) for n, t in enumerate(times)]
     others = [event(event_id=f"o{n}", user_id=f"u{n}", occurred_at=times[n]) for n in range(100)]
@@ -184,7 +184,7 @@ def test_one_user_who_is_the_whole_day_fills_no_file_alone(
 
 def test_a_date_of_several_files_leaves_its_neighbours_whole() -> None:
     days = [DAY + timedelta(n) for n in range(6)]
-    sizes = Counter(dict(zip(days, (10, 20, 3 * stages.ROWS_PER_FILE, 30, 40, 50), strict=True)))
+    sizes = Counter(dict(zip(days, (10, 20, 3 * writing.ROWS_PER_FILE, 30, 40, 50), strict=True)))
     alone = [(days[0], days[1]), (days[2], days[2]), (days[3], days[5])]
-    assert list(stages._groups(sizes, 10 * stages.ROWS_PER_FILE)) == alone
-    assert list(stages._groups(sizes, 75)) == [*alone[:2], (days[3], days[4]), (days[5], days[5])]
+    assert list(writing._groups(sizes, 10 * writing.ROWS_PER_FILE)) == alone
+    assert list(writing._groups(sizes, 75)) == [*alone[:2], (days[3], days[4]), (days[5], days[5])]

@@ -129,7 +129,7 @@ START = datetime(2020, 1, 2, 10)
 
 def staged(session: SparkSession, rows: list[Row]) -> list[dict[str, Any]]:
     frame = session.createDataFrame(rows, UNIQUE + ", user_id string, session_id string")
-    flagged = frame.transform(transforms.flag_duplicates, EVENTS)
+    flagged = frame.transform(transforms.flag, transforms.duplicates(frame, EVENTS))
     return [
         r.asDict()
         for r in flagged.transform(transforms.sessionise, 30).orderBy("landing_date", "file", "line").collect()
