@@ -33,6 +33,7 @@ from models.next_basket.baskets import (
     known_at,
     next_baskets,
 )
+from models.sample import drawn
 from models.trees import NoTrees, Trees, grow
 
 HORIZON = 28
@@ -41,7 +42,7 @@ REACH = LOOKBACK + 3 * HORIZON
 LEAST_USERS = 100
 """With fewer users who bought after a day nothing is learned from it, nor judged on it."""
 MOST_USERS = 1_500
-"""Users of a day that are learned from, or judged, at most: the first ones by id, and ids carry no order."""
+"""Users of a day that are learned from, or judged, at most; more are drawn from."""
 LENGTHS = (10, 20)
 FLOOR, TREES = "top_frequent", "trees"
 ROUNDS = 60
@@ -132,7 +133,7 @@ class Forecast:
 
 
 @dataclass(frozen=True)
-class _Day:
+class Day:
     """The candidates of those who bought within the horizon after a day, and what their next basket held."""
 
     found: Candidates
@@ -145,14 +146,14 @@ class _Day:
 def forecast(data: Interactions) -> Forecast:
     """As of the last day of `data`, which holds the `REACH` days that end with it, or fewer."""
     today = data.as_of
-    days = {back: _day(data, today - timedelta(back * HORIZON)) for back in (1, 2, 3)}
+    days = {back: prepared(data, today - timedelta(back * HORIZON)) for back in (1, 2, 3)}
     judged = _judge(days)
     if judged:
         model = simplest_unbeaten({name: 1 - values["f1@10"] for name, values in judged.items()})
         note = f"judged on the baskets of {len(judged[model]['f1@10'])} users in the last {HORIZON} days"
     else:
         model, note = FLOOR, f"too few days or users to judge the last {HORIZON} days: the floor"
-    made = _make(model, days[2], days[1]) or TopFrequent(None)
+    made = make(model, days[2], days[1]) or TopFrequent(None)
     now = known_at(data, today)
     users, held = buyers(now), baskets(now)
     found = candidates(now, held, users)
@@ -164,10 +165,10 @@ def forecast(data: Interactions) -> Forecast:
     )  # fmt: skip
 
 
-def _day(data: Interactions, day: date) -> _Day | None:
-    """None where fewer than `LEAST_USERS` with a past have bought after it."""
+def prepared(data: Interactions, day: date, most: int = MOST_USERS) -> Day | None:
+    """Of at most so many users. None where fewer than `LEAST_USERS` with a past have bought after it."""
     now, after = known_at(data, day), next_baskets(data, day, HORIZON)
-    users = np.intersect1d(buyers(now), np.flatnonzero(np.diff(after.indptr)))[:MOST_USERS]
+    users = drawn(np.intersect1d(buyers(now), np.flatnonzero(np.diff(after.indptr))), most)
     if len(users) < LEAST_USERS:
         return None
     held = baskets(now)
@@ -175,10 +176,10 @@ def _day(data: Interactions, day: date) -> _Day | None:
     bought = np.asarray(after[found.user, found.item]).ravel().astype(bool)
     if not bought.any():
         return None
-    return _Day(found, bought, users, np.diff(after.indptr)[users], expected_sizes(held, users))
+    return Day(found, bought, users, np.diff(after.indptr)[users], expected_sizes(held, users))
 
 
-def _make(name: str, learned: _Day | None, held_out: _Day | None) -> Model | None:
+def make(name: str, learned: Day | None, held_out: Day | None) -> Model | None:
     if held_out is None:
         return None
     if name == FLOOR:
@@ -194,14 +195,14 @@ def _make(name: str, learned: _Day | None, held_out: _Day | None) -> Model | Non
     return Grown(trees, float(scale), float(shift))
 
 
-def _judge(days: dict[int, _Day | None]) -> dict[str, dict[str, np.ndarray]]:
+def _judge(days: dict[int, Day | None]) -> dict[str, dict[str, np.ndarray]]:
     """Each model made as of a horizon ago: recall and F1 of every user, and the chances of what it listed."""
     judged_on = days[1]
     if judged_on is None:
         return {}
     found = {}
     for name in (FLOOR, TREES):
-        made = _make(name, days[3], days[2])
+        made = make(name, days[3], days[2])
         if made is not None:
             found[name] = judge(made, judged_on.found, judged_on.bought, judged_on.users, judged_on.size)
     return found if FLOOR in found else {}
@@ -228,7 +229,7 @@ def judge(
     return {**values, "chance": model.chance(found)[order][listed], "bought": hit[listed]}
 
 
-def _measures(judged: dict[str, dict[str, np.ndarray]], day: _Day | None) -> Iterator[dict[str, Any]]:
+def _measures(judged: dict[str, dict[str, np.ndarray]], day: Day | None) -> Iterator[dict[str, Any]]:
     for name, values in judged.items():
         means = {metric: v for metric, v in values.items() if metric not in ("chance", "bought")}
         if name != FLOOR:

@@ -80,7 +80,7 @@ def test_nothing_after_today_is_looked_at() -> None:
     ends = until(day, rows)
     goes_on = visits(rows, 400, today=day)
     for name in (TABLE, LINE, TREES):
-        made, other = (forecasting._make(shop, name, day, 7) for shop in (ends, goes_on))
+        made, other = (forecasting.make(shop, name, day, 7) for shop in (ends, goes_on))
         assert made is not None and other is not None
         columns = ends.at(day)[1]
         assert np.array_equal(made.chance(columns), other.chance(columns))
