@@ -29,7 +29,7 @@ from pipelines.warehouse import exists, open_warehouse, replace_partition
 def score(settings: Settings, night: date, attempt: Attempt) -> dict[str, Any]:
     """Write all score tables of `night` and return counts. Depends on nothing after it, nor on the wall clock.
 
-    The champion as of the night decides the floor and its config; without one it is the default floor. Raises
+    The champion as of the night decides the model and its config; without one it is the starter. Raises
     NightmarketError where the champion's files were changed, Superseded where a newer attempt has taken over.
     """
     from models.recommender import popular
