@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 def score(settings: Settings, night: date, attempt: Attempt, new_rules: bool = False) -> dict[str, Any]:
     """Write all score tables of `night` and return counts. Depends on nothing after it, nor on the wall clock.
 
-    The champion as of the night decides the floor and its config; without one it is the default floor. The business
+    The champion as of the night decides the model and its config; without one it is the starter. The business
     rules are those the night was scored by before, unless `new_rules` asks for the file as it is now. Raises
     NightmarketError where the champion's files were changed or the rules cannot be taken as they are, Superseded where
     a newer attempt has taken over.
