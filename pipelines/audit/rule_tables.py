@@ -17,7 +17,11 @@ _LISTS = {"customers": SCORES_RECOMMENDATIONS, "visitors": SCORES_VISITORS, "sim
 _MAP = """coalesce(from_json(attributes, '"map(varchar, varchar)"'), map {}) as attributes"""
 
 
-def load(settings: Settings, connection: Warehouse, bench: duckdb.DuckDBPyConnection, night: date) -> None:
+def load(
+    settings: Settings, connection: Warehouse, bench: duckdb.DuckDBPyConnection, night: date, purchases: bool
+) -> None:
+    """`purchases`: whether `bought` is asked for, the largest of them by far."""
+
     def copy(name: str, query: str, values: list[Any]) -> None:
         bench.register("incoming", connection.reader(query, values))
         bench.execute(f"create temp table {name} as select * from incoming")
@@ -36,7 +40,8 @@ def load(settings: Settings, connection: Warehouse, bench: duckdb.DuckDBPyConnec
         " and landing_date <= ? and event_date <= ?"
     )
     days = f"select distinct user_id as owner, item_id as item, event_date as day {known} and event_type = 'purchase'"
-    copy("bought", days, [night, night])
+    if purchases:
+        copy("bought", days, [night, night])
     sold = f"select distinct item_id {known} and event_date > ? and event_type in ('view', 'add_to_cart', 'purchase')"
     copy("sold", sold, [night, night, night - timedelta(settings.training_days)])
     bench.execute(

@@ -55,7 +55,7 @@ def broken_rules(settings: Settings, night: date) -> dict[Rule, int]:
         if not rules:
             return {}
         with _bench(settings) as bench:
-            load(settings, connection, bench, night)
+            load(settings, connection, bench, night, any(rule.kind == "repurchase" for rule in rules))
             return {rule: _broken(settings, bench, rule, file.margin, night) for rule in rules}
 
 
