@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from models.recommender.engine.numbers import Rounded, margin_of, norms, rounded
-from models.recommender.engine.select import GROUP, SETS, reserve
+from models.recommender.engine.select import TILE, reserve
 
 PREPARED = 1 << 16
 """Items rounded at once when a catalogue is made ready."""
@@ -46,7 +46,7 @@ class Catalogue:
         self.items = kept[torch.argsort(level, descending=True, stable=True)]
         self.tiles = -(-len(kept) // self.shape.columns)
         even = -(-len(kept) // max(1, self.tiles))
-        self.columns = -(-max(1, even) // (GROUP * SETS)) * GROUP * SETS
+        self.columns = -(-max(1, even) // TILE) * TILE
         self.position = torch.full((len(vectors),), -1, device=vectors.device)
         self.position[self.items] = torch.arange(len(kept), device=vectors.device)
         self.available = available.cpu().numpy()

@@ -19,6 +19,8 @@ GROUP = 8
 SETS = 64
 """Sets of columns whose maxima give a first bound, at least; and at least three for each place of a list: more are
 closer to the true bound, and take longer to rank."""
+TILE = GROUP * SETS
+"""What the number of columns of a block is a multiple of."""
 ORDERED = 1 << 19
 """Values brought into order at once, a megabyte of bfloat16: what a core's own cache takes."""
 LINE = 64
@@ -28,7 +30,7 @@ HITS = 1 << 15
 
 
 class Block:
-    """Values [B, columns] as integers of their bits, and their maxima. `columns` is a multiple of GROUP · SETS."""
+    """Values [B, columns] as integers of their bits, and their maxima. `columns` is a multiple of `TILE`."""
 
     def __init__(self, whole: torch.Tensor, maxima: torch.Tensor, spare: torch.Tensor) -> None:
         """`maxima` and `spare` [B, columns / GROUP] are memory."""
