@@ -7,10 +7,11 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from pipelines.contracts import EARLY_DAYS, ENTITIES, EVENT_DATE, EVENTS, LANDING_DATE
+from pipelines.contracts import EARLY_DAYS, ENTITIES, EVENT_DATE, EVENTS, IS_DUPLICATE, LANDING_DATE, USERS
 from pipelines.lake.tables import active_files, dataset, partition_column, schema_of
 from pipelines.settings import Batch, Settings
 
@@ -125,16 +126,15 @@ def user_days(settings: Settings, as_of: date, days: int) -> pa.Table:
 
 def known_users(settings: Settings, as_of: date) -> list[str]:
     """Every user with an event, or a row in the users feed, up to `as_of`, in order."""
-    with duckdb.connect(config={"memory_limit": settings.memory_limit}) as connection:
-        for name in ("events", "users"):
-            days = [d for d in active_files(settings, name) if d <= as_of]
-            connection.register(name, dataset(settings, name, days))
-        rows = connection.execute(
-            "select user_id from events where landing_date <= $1 and user_id is not null"
-            " union select user_id from users where user_id is not null order by 1",
-            [as_of],
-        ).fetchall()
-    return [row[0] for row in rows]
+    found: list[pa.Array] = []
+    for name in (EVENTS.name, USERS.name):
+        days = [d for d in active_files(settings, name) if d <= as_of]
+        # All of history, but as dictionaries: a user's name is decoded once a file, not once an event.
+        rows = dataset(settings, name, days, dictionaries=["user_id"])
+        known = (ds.field(LANDING_DATE) <= as_of) & ds.field("user_id").is_valid()
+        chunks = rows.to_table(columns=["user_id"], filter=known)["user_id"].chunks
+        found += [chunk.dictionary.take(pc.unique(chunk.indices)) for chunk in chunks if len(chunk)]
+    return sorted(pc.unique(pa.chunked_array(found, pa.string())).to_pylist())
 
 
 FIRST_DELIVERED = "first_delivered"
@@ -151,16 +151,23 @@ def users(settings: Settings, as_of: date) -> pa.Table:
 
 
 def _newest(settings: Settings, name: str, as_of: date) -> pa.Table:
+    """Of history only keys and dates are read; whole rows of the deliveries that are the newest of some key."""
     entity = ENTITIES[name]
     key = entity.key[0]
     days = [d for d in active_files(settings, name) if d <= as_of]
     with duckdb.connect(config={"memory_limit": settings.memory_limit}) as connection:
-        connection.register("delivered", dataset(settings, name, days))
+        keys = dataset(settings, name, days, dictionaries=[key])
+        connection.register("keys", keys.to_table(columns=[key, LANDING_DATE, IS_DUPLICATE]))
+        connection.execute(
+            f"create table newest as select cast({key} as text) as {key}, max({LANDING_DATE}) as {LANDING_DATE},"
+            f" min({LANDING_DATE}) as {FIRST_DELIVERED} from keys where not {IS_DUPLICATE} group by all"
+        )
+        dates = connection.execute(f"select distinct {LANDING_DATE} from newest").fetchall()
+        connection.register("delivered", dataset(settings, name, [row[0] for row in dates]))
+        # A delivery date has one original of a key.
         return connection.execute(
-            f"select {', '.join(entity.names)}, min({LANDING_DATE}) over (partition by {key}) as {FIRST_DELIVERED}"
-            " from delivered where not is_duplicate"
-            f" qualify row_number() over (partition by {key} order by landing_date desc, file desc, line desc) = 1"
-            f" order by {key}"
+            f"select {', '.join(entity.names)}, {FIRST_DELIVERED} from delivered"
+            f" inner join newest using ({key}, {LANDING_DATE}) where not is_duplicate order by {key}"
         ).to_arrow_table()
 
 

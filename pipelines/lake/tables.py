@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.fs as fs
 from deltalake import DeltaTable
 
 from pipelines.contracts import ENTITIES, EVENTS, LANDING_DATE, QUARANTINE, QUARANTINE_SCHEMA
@@ -78,8 +79,13 @@ def digest(paths: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(paths)).encode()).hexdigest()[:16]
 
 
-def dataset(settings: Settings, name: str, dates: Iterable[date] | None = None) -> ds.Dataset:
-    """Committed rows as an Arrow dataset, pruned to the given partitions; empty where nothing is committed."""
+def dataset(
+    settings: Settings, name: str, dates: Iterable[date] | None = None, dictionaries: Iterable[str] = ()
+) -> ds.Dataset:
+    """Committed rows as an Arrow dataset, pruned to the given partitions; empty where nothing is committed.
+
+    Columns named in `dictionaries` come as their files hold them: each value once, and numbers.
+    """
     found = table(settings, name)
     empty = ds.dataset(pa.Table.from_pylist([], schema=schema_of(name)))
     if found is None:
@@ -90,7 +96,17 @@ def dataset(settings: Settings, name: str, dates: Iterable[date] | None = None) 
         if not wanted:
             return empty
         filters = [(partition_column(name), "in", [str(d) for d in wanted])]
-    return found.to_pyarrow_dataset(file_pruning_predicate=filters, schema=schema_of(name))
+    return found.to_pyarrow_dataset(
+        file_pruning_predicate=filters,
+        schema=schema_of(name),
+        filesystem=_folder(settings, name),
+        parquet_read_options=ds.ParquetReadOptions(dictionary_columns=[*dictionaries]),
+    )
+
+
+def _folder(settings: Settings, name: str) -> fs.FileSystem | None:
+    """On a disk, Arrow's own way to the files: delta-rs hands every read through Python."""
+    return None if settings.lake_url else fs.SubTreeFileSystem(location(settings, name), fs.LocalFileSystem())
 
 
 def vacuum(settings: Settings, dry_run: bool = True) -> dict[str, int]:
