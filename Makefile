@@ -18,7 +18,7 @@ COMPOSE ?= docker compose
 # Most of a test's time is one process starting after another, so two at once use two cores.
 WORKERS ?= -n 2 --dist worksteal
 
-.PHONY: help setup demo up down init compose-up compose-down test test-all test-rest lint format lock clean
+.PHONY: help setup demo up down init compose-up compose-down test test-all test-rest bench lint format lock clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,10 @@ test-rest: setup ## What test-all adds: every kill point, every engine, Airflow 
 	$(BIN)/python -m pytest $(WORKERS) -m slow
 
 test-all: test test-rest ## Everything (at most 60 minutes)
+
+bench: setup ## Run the benchmarks: make bench SEQUENCES=a file of the S3-Rec form SHOP=a folder of daily UCI files
+	@test -n "$(SEQUENCES)" -a -n "$(SHOP)" || { echo "usage: make bench SEQUENCES=<file of the S3-Rec form> SHOP=<folder of daily UCI CSV files>"; exit 2; }
+	$(BIN)/python -m benchmarks.everything --sequences "$(SEQUENCES)" --shop "$(SHOP)"
 
 lint: setup ## ruff, mypy, sqlfluff
 	$(BIN)/ruff check .

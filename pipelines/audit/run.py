@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,15 @@ import pyarrow.parquet as pq
 from pipelines import ops, staging
 from pipelines.audit import verdicts
 from pipelines.audit.page import page
-from pipelines.contracts import EVENT_DATE, EVENTS, LANDING_DATE, OPS_AUDIT_RESULTS, OPS_OVERRIDES
+from pipelines.contracts import (
+    EVENT_DATE,
+    EVENTS,
+    LANDING_DATE,
+    OPS_AUDIT_RESULTS,
+    OPS_OVERRIDES,
+    SCORES_NEXT_BASKET,
+    SCORES_PROPENSITY,
+)
 from pipelines.errors import AuditFailed, NightmarketError, NoSuchTable, UsageError
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
@@ -200,6 +208,19 @@ def _scores(settings: Settings, batch: Batch) -> Findings:
             f" {suites.ITEM_OF[table]} in ({known}) as {suites.IS_KNOWN} from {table} where scored_for = ?",
             [batch.last],
         )
+    likely, basket = SCORES_PROPENSITY.name, SCORES_NEXT_BASKET.name
+    queries[likely] = (
+        f"select *, lag(buy_probability) over (partition by user_id order by horizon_days) as {suites.SHORTER}"
+        f" from {likely} where scored_for = ?",
+        [batch.last],
+    )
+    queries[suites.ACTIVE] = (
+        f"select (select count(distinct user_id) from {likely} where scored_for = ?) as propensity,"
+        f" (select count(distinct user_id) from {basket} where scored_for = ?) as next_basket,"
+        " count(distinct user_id) as active from raw.events where event_type = 'purchase' and item_id is not null"
+        " and event_date <= ? and event_date > ? and landing_date <= ?",
+        [batch.last, batch.last, batch.last, batch.last - timedelta(suites.ACTIVE_DAYS), batch.last],
+    )
     return _warehouse(settings, "scores", batch, queries, suite, _rules(settings, batch))
 
 

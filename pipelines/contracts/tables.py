@@ -92,7 +92,38 @@ SCORES_RULE_EFFECTS = Table(  # every business rule of the night's file, and wha
         ("rules_digest", "text"),  # of the file; ops.night_rules keeps its text
     ),
 )
-SCORE_TABLES = (SCORES_RECOMMENDATIONS, SCORES_VISITORS, SCORES_SIMILAR, SCORES_SHORT_LISTS, SCORES_RULE_EFFECTS)
+SCORES_PROPENSITY = Table(  # of every active user: the two chances of a horizon sum to 1
+    "scores.propensity",
+    ("scored_for", "user_id", "horizon_days"),
+    (
+        ("scored_for", "date"),
+        ("user_id", "text"),
+        ("horizon_days", "integer"),  # counted from the day after the night
+        ("buy_probability", "double precision"),
+        ("lapse_probability", "double precision"),
+        *_STAMP,
+    ),
+    volatile=("run_id", "scored_at"),
+)
+SCORES_NEXT_BASKET = Table(
+    "scores.next_basket",
+    ("scored_for", "user_id", "rank"),
+    (
+        ("scored_for", "date"),
+        ("user_id", "text"),
+        ("rank", "integer"),
+        ("item_id", "text"),
+        ("probability", "double precision"),  # to be in the next basket, given that there is one within 28 days
+        ("is_repeat", "boolean"),
+        ("expected_basket_size", "double precision"),  # distinct items; the same on every row of a user
+        *_STAMP,
+    ),
+    volatile=("run_id", "scored_at"),
+)
+SCORE_TABLES = (
+    SCORES_RECOMMENDATIONS, SCORES_VISITORS, SCORES_SIMILAR, SCORES_SHORT_LISTS, SCORES_RULE_EFFECTS, SCORES_PROPENSITY,
+    SCORES_NEXT_BASKET,
+)  # fmt: skip
 
 OPS_RUNS = Table(  # one row per night and step: the latest attempt
     "ops.runs",

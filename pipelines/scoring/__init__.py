@@ -11,6 +11,8 @@ import pyarrow as pa
 from pipelines import ops, staging
 from pipelines.contracts import (
     SCORE_TABLES,
+    SCORES_NEXT_BASKET,
+    SCORES_PROPENSITY,
     SCORES_RECOMMENDATIONS,
     SCORES_RULE_EFFECTS,
     SCORES_SHORT_LISTS,
@@ -24,13 +26,17 @@ from pipelines.rules.effects import effects, summary
 from pipelines.rules.kept import keep, rules_of
 from pipelines.rules.tonight import Tonight
 from pipelines.scoring.champion import fitted, prune
+from pipelines.scoring.foretold import keep_judgements
 from pipelines.scoring.known import Night, known_by
 from pipelines.scoring.lists import recommendations
+from pipelines.scoring.next_basket import next_basket
+from pipelines.scoring.propensity import propensity
 from pipelines.scoring.rows import Stamp
 from pipelines.scoring.ruled import recommendations_by_rules
 from pipelines.scoring.similar import similar
 from pipelines.scoring.visitors import visitors
 from pipelines.settings import Settings
+from pipelines.training_run import RECOMMENDER
 from pipelines.warehouse import exists, open_warehouse, replace_partition
 
 if TYPE_CHECKING:
@@ -41,7 +47,7 @@ if TYPE_CHECKING:
 def score(settings: Settings, night: date, attempt: Attempt, new_rules: bool = False) -> dict[str, Any]:
     """Write all score tables of `night` and return counts. Depends on nothing after it, nor on the wall clock.
 
-    The champion as of the night decides the floor and its config; without one it is the default floor. The business
+    The champion as of the night decides the model and its config; without one it is the starter. The business
     rules are those the night was scored by before, unless `new_rules` asks for the file as it is now. Raises
     NightmarketError where the champion's files were changed or the rules cannot be taken as they are, Superseded where
     a newer attempt has taken over.
@@ -64,18 +70,25 @@ def score(settings: Settings, night: date, attempt: Attempt, new_rules: bool = F
     tonight = None if rules is None else Tonight(settings, rules, known)
     tables = lists_of(settings, known, model, fill, stamp, tonight)
     ranked = time.monotonic() - begun
+    likely, baskets = propensity(settings, night, stamp), next_basket(settings, known, stamp)
+    tables |= {SCORES_PROPENSITY: likely.rows, SCORES_NEXT_BASKET: baskets.rows}
     fault_point("score.scored")
     with guard(settings, attempt), ops.writing(settings) as connection:
         for table in SCORE_TABLES:
             replace_partition(connection, table, "scored_for", night, tables[table])
         keep(connection, night, rules)
+        for found in (likely, baskets):
+            keep_judgements(connection, found, night, stamp)
         fault_point("score.written")
     fault_point("score.committed")
-    prune(settings, night, version)
+    prune(settings, RECOMMENDER, night, version)
+    for found in (likely, baskets):
+        prune(settings, found.family, night, found.version)
     users, short = len(known.data.users), tables[SCORES_SHORT_LISTS]
     return {
         "rows": sum(table.num_rows for table in tables.values()), "users": users, "model_name": name,
-        "model_version": version, "note": note, "items": len(known.data.items),
+        "model_version": version, "note": note, likely.family: likely.note, baskets.family: baskets.note,
+        "items": len(known.data.items),
         **{table.name: tables[table].num_rows for table in SCORE_TABLES},
         "short_lists": sum(short["users"].to_pylist()), "seconds": round(time.monotonic() - started, 2),
         "users_per_second": round(users / max(ranked, 1e-6), 1),

@@ -1,4 +1,4 @@
-"""The model that scores a night: the champion brought up to the night, or the default floor."""
+"""The model that scores a night: the champion brought up to the night, or the starter, which needs no learning."""
 
 import shutil
 from datetime import date
@@ -22,25 +22,22 @@ def fitted(settings: Settings, known: Night, folder: Path | None = None) -> "tup
     """
     from models.artefact import ArtefactError
     from models.recommender import floors
-    from models.recommender.configs import CONFIGS, DEFAULT
-    from models.recommender.saved import load, refit, save
+    from models.recommender.configs import STARTER
+    from models.recommender.saved import load, refit, save, starter
     from models.registry import champion_as_of
 
     champion = champion_as_of(settings.models, RECOMMENDER, known.day)
-    name, model = DEFAULT, None
-    config: Config = CONFIGS[DEFAULT]
-    note = f"no champion whose data ends before {known.day}: the default floor {DEFAULT}"
+    found: tuple[Config, Recommender] | None = None
+    name, note = STARTER, f"no champion whose data ends before {known.day}: the {STARTER}"
     try:
         if champion is not None:
             saved = load(settings.models / RECOMMENDER / champion.version)
             note = f"champion {saved.name} {champion.version}, known until {champion.known_until}"
             try:
-                config, model = refit(saved.config, saved.model, known.data)
-                name = saved.name
+                found, name = refit(saved.config, saved.model, known.data), saved.name
             except floors.NotApplicable as reason:
-                note = f"{note}; not applicable tonight ({reason}): the default floor {DEFAULT}"
-        if model is None:
-            model = floors.fit(known.data, CONFIGS[DEFAULT])
+                note = f"{note}; not applicable tonight ({reason}): the {STARTER}"
+        config, model = found or starter(known.data)
         folder = folder or settings.models / RECOMMENDER / "nightly" / str(known.day)
         version = save(folder, name, config, known.day, known.data.items, model)
         return load(folder / version).model, name, version, note
@@ -48,9 +45,9 @@ def fitted(settings: Settings, known: Night, folder: Path | None = None) -> "tup
         raise NightmarketError(f"night {known.day}: {error}") from error
 
 
-def prune(settings: Settings, night: date, version: str) -> None:
+def prune(settings: Settings, family: str, night: date, version: str) -> None:
     """Fitted nights are made again from the lake at will: keep one version a night, of the newest `keep_nights`."""
-    parent = settings.models / RECOMMENDER / "nightly"
+    parent = settings.models / family / "nightly"
     for folder in (parent / str(night)).iterdir():
         if folder.name != version:
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,131 @@
+"""Run the benchmarks one after the other and write what they found, with commit, date and command, as RESULTS.md.
+
+    make bench SEQUENCES=Beauty.txt SHOP=FOLDER_OF_UCI_CSVS
+
+`SEQUENCES` is a file of the S3-Rec form, `SHOP` a folder of UCI CSV files, one a day; complete_journey comes with the
+package. A benchmark that fails is named in the table, the others go on, and the whole ends with 1.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks._measure import ROOT
+
+RESULTS = ROOT / "benchmarks" / "RESULTS.md"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    name: str
+    arguments: tuple[str, ...]
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", f"benchmarks.{self.name}", *self.arguments]
+
+    def said(self) -> str:
+        """The command as another machine would give it: of a path only its name."""
+        return " ".join(
+            [".venv/bin/python", *(Path(word).name if "/" in word else word for word in self.command()[1:])]
+        )
+
+
+def wanted(sequences: str, shop: str) -> list[Wanted]:
+    return [
+        Wanted("sequential", ("--data", sequences)),
+        Wanted("training", ("--data", sequences)),
+        Wanted("timesplit", ("--data", shop, "--until", "2011-09-30")),
+        Wanted("timesplit", ("--data", "complete_journey", "--until", "2017-12-27")),
+        Wanted("second_stage", ("--data", shop, "--until", "2011-09-30")),
+        Wanted("second_stage", ("--data", "complete_journey", "--until", "2017-12-27")),
+        Wanted("explanations", ("--data", shop)),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.everything", description=__doc__.splitlines()[0])
+    parser.add_argument("--sequences", required=True, help="a file of the S3-Rec form")
+    parser.add_argument("--shop", required=True, help="a folder of UCI CSV files, one a day")
+    parser.add_argument("--only", nargs="*", default=(), help="names of benchmarks; the sections of the others stay")
+    asked = parser.parse_args()
+    failed = []
+    for one in wanted(asked.sequences, asked.shop):
+        if asked.only and one.name not in asked.only:
+            continue
+        print(f"== {one.said()}", flush=True)
+        started = time.monotonic()
+        ran = subprocess.run(one.command(), cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+        took = time.monotonic() - started
+        if ran.returncode != 0:
+            failed.append(one.said())
+        write(one, ran.stdout.strip().splitlines()[-1:], ran.returncode, took)
+    if failed:
+        raise SystemExit(f"failed: {'; '.join(failed)}")
+
+
+def write(one: Wanted, last: list[str], code: int, took: float) -> None:
+    """Put the section of this benchmark in the place of its last one."""
+    sections = kept(RESULTS.read_text() if RESULTS.exists() else "")
+    title = f"{one.name} {Path(one.arguments[1]).name}"
+    lines = [f"    {one.said()}", "", f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}, {took:.0f} s"]
+    if code != 0:
+        lines += ["", f"**It ended with {code}.**"]
+    elif last:
+        lines += ["", *as_lines(json.loads(last[0]))]
+    sections[title] = "\n".join(lines)
+    head = "# Results\n\nWritten by `make bench`; what each figure means stands at the top of the benchmark's file.\n"
+    body = "".join(f"\n## {name}\n\n{text}\n" for name, text in sections.items())
+    RESULTS.write_text(head + body)
+
+
+def kept(text: str) -> dict[str, str]:
+    """The sections of an earlier RESULTS.md by their title."""
+    parts = text.split("\n## ")[1:]
+    return {part.split("\n", 1)[0].strip(): part.split("\n", 1)[1].strip() for part in parts}
+
+
+def as_lines(found: dict[str, Any]) -> list[str]:
+    """A table of each group of rows that have the same kind of values, and a line for each other value."""
+    lines: list[str] = []
+    tables: list[str] = []
+    for name, value in found.items():
+        if isinstance(value, dict) and value and all(isinstance(row, dict) for row in value.values()):
+            columns = list(dict.fromkeys(key for row in value.values() for key in row))
+            tables += ["", f"| {name} | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+            tables += [
+                f"| {key} | " + " | ".join(said(row.get(c)) for c in columns) + " |" for key, row in value.items()
+            ]
+        elif not isinstance(value, list):
+            lines.append(f"- {name}: {said(value)}")
+    return lines + tables
+
+
+def said(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {said(part)}" for key, part in value.items())
+    if isinstance(value, list):
+        return "[" + ", ".join(map(said, value)) + "]"
+    return "" if value is None else str(value)
+
+
+def commit() -> str:
+    ran = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return ran.stdout.strip() or "unknown"
+
+
+def machine() -> str:
+    return f"{os.cpu_count()} cores of {platform.machine()}, Python {platform.python_version()}"
+
+
+if __name__ == "__main__":
+    main()

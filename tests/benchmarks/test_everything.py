@@ -1,0 +1,33 @@
+"""What a benchmark answers becomes a section of RESULTS.md, in the place of its last one."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import everything
+from benchmarks.everything import Wanted, as_lines, kept, write
+
+
+def test_groups_become_tables_and_single_values_lines() -> None:
+    found = {"users": 3, "models": {"blend": {"ndcg@10": 0.5, "interval": [0.4, 0.6]}, "popular": {"ndcg@10": 0.1}}}
+    assert as_lines(found) == [
+        "- users: 3",
+        "",
+        "| models | ndcg@10 | interval |",
+        "|---|---|---|",
+        "| blend | 0.5 | [0.4, 0.6] |",
+        "| popular | 0.1 |  |",
+    ]
+
+
+def test_a_section_takes_the_place_of_its_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(everything, "RESULTS", tmp_path / "RESULTS.md")
+    first, second = Wanted("sequential", ("--data", "x/Beauty.txt")), Wanted("training", ("--data", "x/Beauty.txt"))
+    write(first, ['{"users": 1}'], 0, 2.0)
+    write(second, ['{"users": 2}'], 0, 2.0)
+    write(first, [], 1, 2.0)
+    sections = kept((tmp_path / "RESULTS.md").read_text())
+    assert list(sections) == ["sequential Beauty.txt", "training Beauty.txt"]
+    assert "ended with 1" in sections["sequential Beauty.txt"]
+    assert "- users: 2" in sections["training Beauty.txt"]
+    assert "-m benchmarks.training --data Beauty.txt" in sections["training Beauty.txt"]
