@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
-from pipelines.rules.facts import catalogue, facts, members
+from pipelines.rules.facts import Facts, catalogue, facts, members
 from pipelines.rules.file import Rule, RuleFile
 from pipelines.rules.purchases import NotAgain, days_needed, not_again, purchases
 from pipelines.rules.states import standings
@@ -35,8 +36,9 @@ class Tonight:
         self.rules = tuple(s.rule for s in self.standings if s.state == "applied")
         self.facts = facts(known.products, known.data.items)
         users = known.data.users
-        self.members = [members(rule, known.people, users) for rule in self.rules]
-        self.hidden = [self.facts.hidden(rule, file.margin) for rule in self.rules]
+        # Both by rule, and only where a rule has one: others are for everybody, or hide nothing.
+        self.members = {n: members(r, known.people, users) for n, r in enumerate(self.rules) if r.segment}
+        self.hidden = {n: self.facts.hidden(r, file.margin) for n, r in enumerate(self.rules) if r.is_hard}
         self.not_again = self._not_again()
         self.lists: dict[int, int] = defaultdict(int)  # by rule: lists that it touched
         self.places: dict[int, int] = defaultdict(int)
@@ -47,9 +49,9 @@ class Tonight:
             return []
         data = self.known.data
         bought = purchases(self.settings, self.known.day, days, data.users, data.items)
-        about = facts(self.known.products, bought.items)
+        about, everybody = facts(self.known.products, bought.items), np.ones(len(data.users), dtype=bool)
         return [
-            not_again(rule, number, bought, about, self.members[number], len(data.items))
+            not_again(rule, number, bought, about, self.members.get(number, everybody), len(data.items))
             for number, rule in enumerate(self.rules)
             if rule.kind == "repurchase"
         ]
@@ -77,12 +79,13 @@ class Tonight:
         count = len(self.known.data.users)
         if not count:
             return
-        holds = [m if "customers" in r.lists else m & False for r, m in zip(self.rules, self.members, strict=True)]
-        packed = np.packbits(np.array(holds, dtype=bool).reshape(len(holds), count), axis=0)
+        here = [number for number, rule in enumerate(self.rules) if "customers" in rule.lists]
+        some = [self.members[number] for number in here if number in self.members]
+        packed = np.packbits(np.array([np.ones(count, dtype=bool), *some]), axis=0)
         kinds, kind = np.unique(packed, axis=1, return_inverse=True)
         for number in range(kinds.shape[1]):
             users = np.flatnonzero(kind.ravel() == number)
-            yield [rule for rule, mask in enumerate(holds) if mask[users[0]]], users
+            yield [n for n in here if n not in self.members or self.members[n][users[0]]], users
 
     def _masked(self, users: np.ndarray) -> sparse.csr_array | None:
         """bool [U, I]: what each of `users` may not be shown: bought where purchases do not repeat, or not due."""
@@ -134,7 +137,8 @@ class Tonight:
         found: dict[str, list] = defaultdict(list)
         for number in numbers:
             rule = self.rules[number]
-            hidden |= self.hidden[number]
+            if rule.is_hard:
+                hidden |= self.hidden[number]
             if rule.kind == "boost":
                 found["boosts"].append(Boost(number, self.facts.named(rule.where), float(rule.number)))
             elif rule.kind == "pin":
@@ -164,6 +168,11 @@ class Tonight:
         if rule.kind == "repurchase":
             mine = next(part for part in self.not_again if part.rule == number)
             return int((mine.items & self.known.available).sum()), mine.customers, places
-        whole = catalogue(self.known.products, self.known.data.items)
-        on_sale = availability(self.known.products, whole.items, self.known.day)
+        whole, on_sale = self._catalogue
         return int((whole.concerned(rule, self.file.margin) & on_sale).sum()), lists, places
+
+    @cached_property
+    def _catalogue(self) -> tuple[Facts, np.ndarray]:
+        """All that is known, and what of it is on sale: more than the lists' vocabulary."""
+        whole = catalogue(self.known.products, self.known.data.items)
+        return whole, availability(self.known.products, whole.items, self.known.day)

@@ -104,7 +104,7 @@ def lists_of(
     stamp: Stamp,
     tonight: Tonight | None,
 ) -> dict[Table, pa.Table]:
-    """The rows of every score table."""
+    """The rows of the tables of lists, of what came out short, and of what rules did."""
     rules = tonight if tonight is not None and tonight.rules else None
     if rules is None:
         lists, short = recommendations(settings, known, model, fill, stamp)

@@ -263,6 +263,19 @@ def test_whatever_the_rules_no_list_breaks_one(settings: Settings, seed: int) ->
     assert {rule.name: count for rule, count in broken.items() if count} == {}
 
 
+@pytest.mark.parametrize("seed", [6, 8])
+def test_lists_do_not_depend_on_how_many_customers_are_handled_at_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    write_rules(settings, random_rules(seed))
+    run(settings)
+    at_once, did = content(settings), effects(settings)
+    monkeypatch.setattr("pipelines.rules.tonight.USERS_AT_ONCE", 7)
+    run(settings)
+    assert content(settings) == at_once
+    assert effects(settings) == did
+
+
 FIRST_BOUGHT = "(select {} from raw.events e where e.user_id = recommendations.user_id)"
 
 
