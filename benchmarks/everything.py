@@ -44,6 +44,8 @@ def wanted(sequences: str, shop: str) -> list[Wanted]:
         Wanted("training", ("--data", sequences)),
         Wanted("timesplit", ("--data", shop, "--until", "2011-09-30")),
         Wanted("timesplit", ("--data", "complete_journey", "--until", "2017-12-27")),
+        Wanted("second_stage", ("--data", shop, "--until", "2011-09-30")),
+        Wanted("second_stage", ("--data", "complete_journey", "--until", "2017-12-27")),
         Wanted("explanations", ("--data", shop)),
     ]
 

@@ -152,7 +152,7 @@ def _floors(settings: Settings) -> Table:
     names, rows, _ = query(
         settings,
         "select model_name, slice, metric, value, low, high, users from marts.model_performance"
-        " where metric in ('ndcg@10', 'recall@10') order by metric, slice, value desc",
+        " where family = 'recommender' and metric in ('ndcg@10', 'recall@10') order by metric, slice, value desc",
         limit=100,
     )
     table = Table(*names, title="Floors on the held-out days (95 % intervals over users)")

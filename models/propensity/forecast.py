@@ -21,6 +21,7 @@ from models.metrics import bootstrap_interval
 from models.propensity import learners
 from models.propensity.learners import COUNTS, LEARNERS, TABLE, Learner
 from models.propensity.visits import FREQUENCY, LOOKBACK, Visits
+from models.sample import drawn
 from models.trees import NoTrees
 
 HORIZONS = (7, 28)
@@ -31,7 +32,7 @@ LEAST_PAST = LOOKBACK // 2
 LEAST_USERS = 100
 """With fewer active users on a day nothing is learned from it, nor judged on it."""
 MOST_USERS = 20_000
-"""Users of a day that are learned from, or judged, at most: the first ones by id, and ids carry no order."""
+"""Users of a day that are learned from, or judged, at most; more are drawn from."""
 REACH = LOOKBACK + 3 * max(HORIZONS) + CUTS * STEP
 """Days before today that are looked at, at most."""
 
@@ -81,7 +82,7 @@ def forecast(visits: Visits, horizon: int) -> Forecast:
         note = f"judged on {len(judged[model][0])} users of the last {horizon} days"
     else:
         model, note = TABLE, f"too few days or users to judge the last {horizon} days: the floor"
-    made = _make(visits, model, visits.today, horizon) if len(users) else None
+    made = make(visits, model, visits.today, horizon) if len(users) else None
     rows = list(_measures(judged, horizon))
     if made is None:
         days = min(LOOKBACK, visits.today - visits.first + 1)
@@ -99,14 +100,14 @@ def _judge(visits: Visits, horizon: int) -> dict[str, tuple[np.ndarray, np.ndarr
         return {}
     found = {}
     for name in LEARNERS:
-        made = _make(visits, name, day, horizon)
+        made = make(visits, name, day, horizon)
         if made is not None:
             found[name] = made.chance(rows[0]), rows[1]
     return found if TABLE in found else {}
 
 
-def _make(visits: Visits, name: str, day: int, horizon: int) -> Made | None:
-    """Fit and calibrate a learner with what was known at the end of `day`; None where that is too little."""
+def make(visits: Visits, name: str, day: int, horizon: int) -> Made | None:
+    """A learner fitted and calibrated with what was known at the end of `day`; None where that is too little."""
     newest = day - horizon
     cuts = [newest - horizon - STEP * back for back in range(CUTS)]
     if name == TABLE:
@@ -131,7 +132,8 @@ def _rows(visits: Visits, day: int, horizon: int, known: int) -> tuple[np.ndarra
     if day - visits.first < LEAST_PAST:
         return None
     users, columns = visits.at(day)
-    users, columns = users[:MOST_USERS], columns[:MOST_USERS]
+    rows = drawn(np.arange(len(users)), MOST_USERS)
+    users, columns = users[rows], columns[rows]
     bought = visits.bought(users, day, horizon, known)
     if len(users) < LEAST_USERS or bought.all() or not bought.any():
         return None

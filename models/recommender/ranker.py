@@ -150,4 +150,4 @@ def probability(raw: np.ndarray, user: np.ndarray, calibration: Mapping[str, flo
     """float32 [P] in (0, 1), see `RankerModel`."""
     log_odds = calibration["score"] * raw + calibration["intercept"]
     log_odds += used_to(user) @ np.array([calibration[name] for name in CALIBRATED_BY])
-    return (1 / (1 + np.exp(-np.clip(log_odds, -30, 30)))).astype(np.float32)
+    return (1 / (1 + np.exp(-np.clip(log_odds, -15, 15)))).astype(np.float32)  # further out float32 has only 0 and 1

@@ -24,7 +24,7 @@ from models.beside import side_by_side
 from models.recommender import candidate_features
 from models.recommender.blend import PRICE, BlendModel
 from models.recommender.configs import Blend, Ranker
-from models.recommender.learned import TooLittle
+from models.recommender.learned import SEED, TooLittle
 from models.recommender.ranker import (
     CALIBRATED_BY,
     Candidates,
@@ -39,7 +39,7 @@ from models.split import Split, tail_items
 from models.trees import Trees, grow
 
 LEARNERS = 5_000
-"""Users that are learned from, at most: the first ones by id, and ids carry no order."""
+"""Users that are learned from, at most; more are drawn from."""
 LEAST_LEARNERS = 60
 """With fewer buyers on the validation days there is no second stage."""
 FOLDS = 3
@@ -82,7 +82,8 @@ class Pool:
 
 def learn_ranker(kind: Blend, blend: BlendModel, split: Split) -> Learned:
     """`blend` has its parts fitted on `split.train` alone. Raises `TooLittle` where too few people bought."""
-    users = split.test_users[:LEARNERS]
+    split = split.sample(LEARNERS, SEED)
+    users = split.test_users
     if len(users) < LEAST_LEARNERS:
         raise TooLittle(f"{len(users)} people bought on the validation days; {LEAST_LEARNERS} are needed")
     draft = Ranker(kind, tuple(parts_of(blend)), split.seen is None, 0.0, {})
@@ -128,8 +129,8 @@ def _pool(blend: BlendModel, split: Split, users: np.ndarray, config: Ranker) ->
     blocks = list(side_by_side(block, starts))
     user = np.concatenate([found.row + start for (found, *_), start in zip(blocks, starts, strict=True)])
     item = np.concatenate([found.item for found, *_ in blocks])
-    relevant = (np.diff(split.relevant.indptr) + split.unknown)[: len(users)]
-    tail_relevant = (split.relevant.astype(np.int64) @ tail.astype(np.int64) + split.unknown)[: len(users)]
+    relevant = np.diff(split.relevant.indptr) + split.unknown
+    tail_relevant = split.relevant.astype(np.int64) @ tail.astype(np.int64) + split.unknown
     return Pool(
         user,
         np.concatenate([read for _, read, _ in blocks]),

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,15 @@ import pyarrow.parquet as pq
 from pipelines import ops, staging
 from pipelines.audit import verdicts
 from pipelines.audit.page import page
-from pipelines.contracts import EVENT_DATE, EVENTS, LANDING_DATE, OPS_AUDIT_RESULTS, OPS_OVERRIDES
+from pipelines.contracts import (
+    EVENT_DATE,
+    EVENTS,
+    LANDING_DATE,
+    OPS_AUDIT_RESULTS,
+    OPS_OVERRIDES,
+    SCORES_NEXT_BASKET,
+    SCORES_PROPENSITY,
+)
 from pipelines.errors import AuditFailed, NightmarketError, NoSuchTable, UsageError
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
 
 PAGE = "summary.html"
 Rows = list[dict[str, Any]]
+Frames = dict[str, tuple[Any, list[Any]]]  # by title, a frame and its expectations
 
 
 @dataclass(frozen=True)
@@ -199,7 +208,34 @@ def _scores(settings: Settings, batch: Batch) -> Findings:
             f" {suites.ITEM_OF[table]} in ({known}) as {suites.IS_KNOWN} from {table} where scored_for = ?",
             [batch.last],
         )
-    return _warehouse(settings, "scores", batch, queries, suite)
+    likely, basket = SCORES_PROPENSITY.name, SCORES_NEXT_BASKET.name
+    queries[likely] = (
+        f"select *, lag(buy_probability) over (partition by user_id order by horizon_days) as {suites.SHORTER}"
+        f" from {likely} where scored_for = ?",
+        [batch.last],
+    )
+    queries[suites.ACTIVE] = (
+        f"select (select count(distinct user_id) from {likely} where scored_for = ?) as propensity,"
+        f" (select count(distinct user_id) from {basket} where scored_for = ?) as next_basket,"
+        " count(distinct user_id) as active from raw.events where event_type = 'purchase' and item_id is not null"
+        " and event_date <= ? and event_date > ? and landing_date <= ?",
+        [batch.last, batch.last, batch.last, batch.last - timedelta(suites.ACTIVE_DAYS), batch.last],
+    )
+    return _warehouse(settings, "scores", batch, queries, suite, _rules(settings, batch))
+
+
+def _rules(settings: Settings, batch: Batch) -> Frames:
+    """One row with, per business rule of the night, how often its lists break it; nothing without rules."""
+    from pipelines.audit import suites
+    from pipelines.audit.rules import broken_rules
+
+    broken = broken_rules(settings, batch.last)
+    if not broken:
+        return {}
+    import pandas as pd
+
+    counts = pd.DataFrame([{rule.name: count for rule, count in broken.items()}])
+    return {"business rules": (counts, suites.rules(broken))}
 
 
 def _warehouse(
@@ -208,8 +244,9 @@ def _warehouse(
     batch: Batch,
     queries: dict[str, tuple[str, list[Any]]],
     suite: Callable[[str, list[str]], list[Any]],
+    more: Frames | None = None,
 ) -> Findings:
-    """Rows of warehouse tables as temporary Parquet, then the same path as staged events."""
+    """Rows of warehouse tables as temporary Parquet, then the same path as staged events; `more` as it is."""
     from pipelines.audit.expectations import validate
 
     with tempfile.TemporaryDirectory(prefix="audit-", dir=_scratch(settings)) as scratch:
@@ -220,7 +257,7 @@ def _warehouse(
         with _engine(settings, stage, batch) as spark:
             frames: dict[str, DataFrame] = {t: spark.read.parquet(str(path)) for t, path in exported.items()}
             checked = {table: (rows, suite(table, rows.columns)) for table, rows in frames.items()}
-            return Findings(validate(checked, docs_folder(settings, stage, batch), batch.key))
+            return Findings(validate({**checked, **(more or {})}, docs_folder(settings, stage, batch), batch.key))
 
 
 def _scratch(settings: Settings) -> Path:

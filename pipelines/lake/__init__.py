@@ -15,6 +15,7 @@ from pipelines.lake.reads import (
     landed_days,
     products,
     recount,
+    user_days,
     users,
 )
 from pipelines.lake.tables import (
@@ -47,6 +48,7 @@ __all__ = [
     "recount",
     "schema_of",
     "table",
+    "user_days",
     "users",
     "vacuum",
     "version",

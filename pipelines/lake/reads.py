@@ -102,6 +102,27 @@ def interactions(settings: Settings, as_of: date, days: int | None = None) -> pa
     return dataset(settings, EVENTS.name, partitions).to_table(columns=columns, filter=known)
 
 
+def user_days(settings: Settings, as_of: date, days: int) -> pa.Table:
+    """What each user did on each of the `days` days up to `as_of`, as far as it was known then, by day of delivery.
+
+    Columns: user_id, event_date, landing_date, lines (distinct items bought), spend (their money), looks (views and
+    carts). In the order of the first three.
+    """
+    partitions = [d for d in active_files(settings, EVENTS.name) if as_of - timedelta(days) < d <= as_of]
+    with duckdb.connect(config={"memory_limit": settings.memory_limit}) as connection:
+        connection.register("events", dataset(settings, EVENTS.name, partitions))
+        return connection.execute(
+            "select user_id, event_date, landing_date,"
+            " count(distinct item_id) filter (event_type = 'purchase') as lines,"
+            " cast(coalesce(sum(quantity * unit_price) filter (event_type = 'purchase'), 0) as double) as spend,"
+            " count(*) filter (event_type <> 'purchase') as looks"
+            " from events where landing_date <= ? and not is_duplicate and user_id is not null"
+            " and item_id is not null and event_type in ('view', 'add_to_cart', 'purchase')"
+            " group by all order by user_id, event_date, landing_date",
+            [as_of],
+        ).to_arrow_table()
+
+
 def known_users(settings: Settings, as_of: date) -> list[str]:
     """Every user with an event, or a row in the users feed, up to `as_of`, in order."""
     with duckdb.connect(config={"memory_limit": settings.memory_limit}) as connection:

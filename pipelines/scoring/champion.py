@@ -2,6 +2,7 @@
 
 import shutil
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.errors import NightmarketError
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
     from models.recommender.ranking import Recommender
 
 
-def fitted(settings: Settings, known: Night) -> "tuple[Recommender, str, str, str]":
-    """The champion brought up to the night and read back from its checked artefact, its name, version, and why it."""
+def fitted(settings: Settings, known: Night, folder: Path | None = None) -> "tuple[Recommender, str, str, str]":
+    """The champion brought up to the night and read back from its checked artefact, its name, version, and why it.
+
+    The artefact goes into `folder`, by default where the models of nights are kept.
+    """
     from models.artefact import ArtefactError
     from models.recommender import floors
     from models.recommender.configs import STARTER
@@ -34,16 +38,16 @@ def fitted(settings: Settings, known: Night) -> "tuple[Recommender, str, str, st
             except floors.NotApplicable as reason:
                 note = f"{note}; not applicable tonight ({reason}): the {STARTER}"
         config, model = found or starter(known.data)
-        folder = settings.models / RECOMMENDER / "nightly" / str(known.day)
+        folder = folder or settings.models / RECOMMENDER / "nightly" / str(known.day)
         version = save(folder, name, config, known.day, known.data.items, model)
         return load(folder / version).model, name, version, note
     except ArtefactError as error:
         raise NightmarketError(f"night {known.day}: {error}") from error
 
 
-def prune(settings: Settings, night: date, version: str) -> None:
+def prune(settings: Settings, family: str, night: date, version: str) -> None:
     """Fitted nights are made again from the lake at will: keep one version a night, of the newest `keep_nights`."""
-    parent = settings.models / RECOMMENDER / "nightly"
+    parent = settings.models / family / "nightly"
     for folder in (parent / str(night)).iterdir():
         if folder.name != version:
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,6 +1,7 @@
 """Arrow rows of the tables that hold lists."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -19,6 +20,22 @@ class Stamp:
     model_version: str
     run_id: str
     scored_at: datetime
+
+    def of(self, name: str, version: str) -> "Stamp":
+        """The same for rows that another model made."""
+        return replace(self, model_name=name, model_version=version)
+
+
+def stamped(columns: Mapping[str, pa.Array], stamp: Stamp) -> pa.Table:
+    """The columns of P rows and, beside them, where they come from."""
+    count = len(next(iter(columns.values())))
+    origin = {
+        "model_name": pa.repeat(stamp.model_name, count),
+        "model_version": pa.repeat(stamp.model_version, count),
+        "run_id": pa.repeat(stamp.run_id, count),
+        "scored_at": pa.repeat(pa.scalar(stamp.scored_at, pa.timestamp("us", tz="UTC")), count),
+    }
+    return pa.table({**columns, **origin})
 
 
 def rows_of(
@@ -42,9 +59,6 @@ def rows_of(
         item_name: known.data.items.take(pa.array(item)),
         "score": pa.array(scores.astype(np.float64)),
         **reason_columns(code, source, known.data.items, known.titles),
-        "model_name": pa.repeat(stamp.model_name, count),
-        "model_version": pa.repeat(stamp.model_version, count),
-        "run_id": pa.repeat(stamp.run_id, count),
-        "scored_at": pa.repeat(pa.scalar(stamp.scored_at, pa.timestamp("us", tz="UTC")), count),
+        "rule": pa.nulls(count, pa.string()),
     }
-    return pa.table(columns)
+    return stamped(columns, stamp)

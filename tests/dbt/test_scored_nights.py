@@ -5,15 +5,15 @@ from datetime import date
 
 import pytest
 
-from pipelines.contracts import SCORE_TABLES, SCORES_SHORT_LISTS
+from pipelines.contracts import SCORE_TABLES, SCORES_PROPENSITY
 from pipelines.features import build
 from pipelines.fence import take
 from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse, transaction
 from tests.dbt.warehouse_rows import DAY, event, load, query
 
-MARTS = ("recommendations", "visitor_recommendations", "similar_items")
-LISTS = [table for table in SCORE_TABLES if table is not SCORES_SHORT_LISTS]
+MARTS = ("recommendations", "visitor_recommendations", "similar_items", "next_basket", "customer_propensity")
+LISTS = [table for table in SCORE_TABLES if "rank" in table.names]
 
 
 def scored(settings: Settings, night: date, item: str) -> None:
@@ -24,6 +24,11 @@ def scored(settings: Settings, night: date, item: str) -> None:
             names = ", ".join(table.names[:4])
             values = [{"date": night, "integer": 1}.get(kind, item) for _, kind in table.columns[:4]]
             connection.execute(f"insert into {table.name} ({names}, run_id) values (?, ?, ?, ?, ?)", [*values, item])
+        connection.execute(f"delete from {SCORES_PROPENSITY.name} where scored_for = ?", [night])
+        connection.execute(
+            f"insert into {SCORES_PROPENSITY.name} (scored_for, user_id, horizon_days, run_id) values (?, ?, 7, ?)",
+            [night, item, item],
+        )
 
 
 def published(settings: Settings, night: date) -> None:

@@ -32,14 +32,24 @@ def settings(tmp_path: Path, mlflow_store: Path) -> Settings:
     return chosen
 
 
-def judged(settings: Settings, levels: dict[str, float], cutoff: str = "2024-05-01", champion: str = "") -> Training:
-    """A training run whose models reached these levels, give or take what differs between 200 users."""
+def judged(
+    settings: Settings,
+    levels: dict[str, float],
+    cutoff: str = "2024-05-01",
+    champion: str = "",
+    tail: dict[str, float] | None = None,
+) -> Training:
+    """A training run whose models reached these levels, give or take what differs between 200 users.
+
+    `tail`: how much higher a model's level is among tail items.
+    """
     folder = settings.models / "recommender"
     versions, values = {}, {}
     for name, level in levels.items():
         users = np.random.default_rng(1).uniform(-0.1, 0.1, 200)  # the same users are hard for everybody
         noise = np.random.default_rng([2, len(name)]).normal(0, 0.02, 200)
         values |= {f"{name}/{part}": users + noise + level for part in ("all", "new_users", "tail_items")}
+        values[f"{name}/tail_items"] += (tail or {}).get(name, 0)
         if name != "champion":
             meta = {"model_name": name, "cutoff": cutoff}
             versions[name] = save_artefact(folder, {"level": np.array([level])}, meta)
@@ -60,6 +70,25 @@ def test_a_blend_that_beats_every_floor_is_promoted_and_said_so(settings: Settin
     again = promote(settings, "recommender")
     assert not again["promoted"]
     assert "is the champion already" in again["verdict"]
+
+
+def test_the_second_stage_stands_where_it_beats_the_blend_beyond_doubt(settings: Settings) -> None:
+    training = judged(settings, {**FLOORS, "blend": 0.6, "ranker": 0.65})
+    result = promote(settings, "recommender")
+    assert (result["model_name"], result["promoted"]) == ("ranker", True)
+    assert result["model_version"] == training.versions["ranker"]
+    assert "against blend" in result["verdict"]
+    assert "is the champion already" in promote(settings, "recommender")["verdict"]
+    judged(
+        settings, {**FLOORS, "blend": 0.6, "ranker": 0.6, "champion": 0.6}, "2024-05-08", training.versions["ranker"]
+    )
+    assert promote(settings, "recommender")["model_name"] == "blend"
+
+
+def test_a_second_stage_that_harms_the_tail_leaves_the_place_to_the_blend(settings: Settings) -> None:
+    judged(settings, {**FLOORS, "blend": 0.6, "ranker": 0.65}, tail={"ranker": -0.3})
+    result = promote(settings, "recommender")
+    assert (result["model_name"], result["promoted"]) == ("blend", True)
 
 
 def test_where_nothing_beats_a_floor_the_floor_is_champion_and_it_is_said(settings: Settings) -> None:

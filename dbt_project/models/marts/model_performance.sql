@@ -23,7 +23,8 @@ select
     metrics.low,
     metrics.high,
     metrics.users,
-    metrics.cutoff = max(metrics.cutoff) over (partition by metrics.family) as is_latest,
+    metrics.cutoff + metrics.test_days
+    = max(metrics.cutoff + metrics.test_days) over (partition by metrics.family) as is_latest,
     metrics.trained_at
 from metrics
 inner join as_of on metrics.cutoff <= as_of.as_of

@@ -185,3 +185,64 @@ def test_rows_made_again_during_their_audit_get_no_verdict(
 def test_an_unknown_stage_is_the_callers_error(settings: Settings) -> None:
     with pytest.raises(UsageError, match="no audit stage 'lake'"):
         audited(settings, "lake")
+
+
+def foretold(**changes: Any) -> dict[str, dict[str, Any]]:
+    """One sound row of each forecast for user u, two of propensity; `table__column` changes one."""
+    week = {
+        "scored_for": DAY, "user_id": "u", "horizon_days": 7, "buy_probability": 0.25, "lapse_probability": 0.75,
+        "model_name": "trees", "model_version": "1",
+    }  # fmt: skip
+    basket = {
+        "scored_for": DAY, "user_id": "u", "rank": 1, "item_id": "i", "probability": 0.5, "is_repeat": True,
+        "expected_basket_size": 2.5, "model_name": "trees", "model_version": "1",
+    }  # fmt: skip
+    month = {**week, "horizon_days": 28, "buy_probability": 0.5, "lapse_probability": 0.5}
+    found = {"week": week, "month": month, "basket": basket}
+    for name, value in changes.items():
+        row, _, column = name.partition("__")
+        found[row][column] = value
+    return found
+
+
+@pytest.mark.parametrize(
+    ("changes", "failed"),
+    [
+        ({}, None),
+        ({"week__buy_probability": 1.5}, "propensity.buy_probability is between 0 and 1"),
+        ({"month__buy_probability": 0.2}, "buy_probability does not fall with the horizon"),
+        ({"month__horizon_days": 7}, "has one row per user and horizon"),
+        ({"basket__probability": -0.5}, "next_basket.probability is between 0 and 1"),
+        ({"basket__item_id": "unheard of"}, "next_basket.item_id is a known item"),
+        ({"basket__rank": 2}, "next_basket.rank counts from 1 without a gap"),
+        ({"basket__expected_basket_size": None}, "expected_basket_size is given"),
+    ],
+)
+def test_forecasts_of_a_night(settings: Settings, changes: dict[str, Any], failed: str | None) -> None:
+    forecasts_of_a_night(settings, foretold(**changes), active=["u"])
+    if failed is None:
+        assert audited(settings, "scores")["success"]
+    else:
+        with pytest.raises(AuditFailed, match=failed):
+            audited(settings, "scores")
+
+
+def test_an_active_user_without_a_forecast_stops_the_night(settings: Settings) -> None:
+    forecasts_of_a_night(settings, foretold(), active=["u", "forgotten"])
+    with pytest.raises(AuditFailed, match="scores.propensity has every active user and no other"):
+        audited(settings, "scores")
+
+
+def forecasts_of_a_night(settings: Settings, rows: dict[str, dict[str, Any]], active: list[str]) -> None:
+    from pipelines.warehouse import insert, open_warehouse
+
+    with open_warehouse(settings) as connection:
+        connection.execute("insert into raw.products (item_id, landing_date) values ('i', ?)", [DAY])
+        for user in active:
+            connection.execute(
+                "insert into raw.events (event_type, user_id, item_id, event_date, landing_date)"
+                " values ('purchase', ?, 'i', ?, ?)",
+                [user, DAY, DAY],
+            )
+        insert(connection, contracts.SCORES_PROPENSITY, pa.Table.from_pylist([rows["week"], rows["month"]]))
+        insert(connection, contracts.SCORES_NEXT_BASKET, pa.Table.from_pylist([rows["basket"]]))
