@@ -229,6 +229,14 @@ def test_what_somebody_new_looks_at_steers_their_list_that_night(settings: Setti
     assert {kind for _, kind in listed["silent"]} == {"popular_this_week"}
 
 
+def test_an_item_that_one_matrix_knows_nothing_of_is_left_to_the_next(settings: Settings) -> None:
+    """Item-kNN, the heavier one, is silent about what fewer than five people had."""
+    fill_lake(settings, [("one", "rare", 27), ("one", "i004", 28)], landed=MONDAY + timedelta(28))
+    run(settings)
+    found = rows(settings, f"select distinct similar_item_id from {SCORES_SIMILAR.name} where item_id = 'rare'")
+    assert found == [("i004",)]
+
+
 def test_segments_with_enough_buyers_get_a_list(settings: Settings) -> None:
     country = {f"u{n:03d}": {"country": "France" if n < 20 else "Malta" if n < 39 else "Peru"} for n in range(40)}
     fill_users(settings, country)
