@@ -18,9 +18,10 @@ def fitted(settings: Settings, known: Night) -> "tuple[Recommender, str, str, st
     """The champion brought up to the night and read back from its checked artefact, its name, version, and why it."""
     from models.artefact import ArtefactError
     from models.recommender import floors
-    from models.recommender.configs import CONFIGS, DEFAULT
+    from models.recommender.configs import CONFIGS, DEFAULT, Ranker
     from models.recommender.saved import load, refit, save
     from models.registry import champion_as_of
+    from models.trees import NoTrees, require
 
     champion = champion_as_of(settings.models, RECOMMENDER, known.day)
     name, model = DEFAULT, None
@@ -35,12 +36,14 @@ def fitted(settings: Settings, known: Night) -> "tuple[Recommender, str, str, st
                 name = saved.name
             except floors.NotApplicable as reason:
                 note = f"{note}; not applicable tonight ({reason}): the default floor {DEFAULT}"
+        if isinstance(config, Ranker):
+            require()
         if model is None:
             model = floors.fit(known.data, CONFIGS[DEFAULT])
         folder = settings.models / RECOMMENDER / "nightly" / str(known.day)
         version = save(folder, name, config, known.day, known.data.items, model)
         return load(folder / version).model, name, version, note
-    except ArtefactError as error:
+    except (ArtefactError, NoTrees) as error:
         raise NightmarketError(f"night {known.day}: {error}") from error
 
 
