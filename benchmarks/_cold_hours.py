@@ -20,8 +20,9 @@ from models import metrics
 from models.interactions import Interactions, encode
 from models.recommender import floors, popular
 from models.recommender.blend import BlendModel, learn_weights
-from models.recommender.configs import BLEND, CONFIGS, Popular
+from models.recommender.configs import BLEND, CONFIGS, STARTER, Popular
 from models.recommender.ranking import Recommender, rank_users
+from models.recommender.saved import starter
 from models.split import Split
 from pipelines import lake
 from pipelines.catalogue import described
@@ -48,6 +49,7 @@ def measure(settings: Settings, day: date) -> dict[str, Any]:
         parts = fitted(split.train)
         rest = {name: part for name, part in parts.items() if name != ALIKE}
         models = {**parts, BLEND: BlendModel(parts, weights), WITHOUT: BlendModel(rest, others)}
+        models[STARTER] = starter(split.train)[1]
         for name, model in models.items():
             found[name].append(judged(model, split))
     values = {name: mean_by_user(parts) for name, parts in found.items()}

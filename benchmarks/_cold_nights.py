@@ -14,20 +14,21 @@ import pyarrow.compute as pc
 from models import metrics
 from models.recommender import popular
 from models.recommender.blend import BlendModel
-from models.recommender.configs import BLEND, Popular
+from models.recommender.configs import BLEND, STARTER, Popular
+from models.recommender.evaluation import evaluate
 from models.recommender.newcomers import placed
 from models.recommender.ranking import Ranked, Recommender, rank_users
-from models.recommender.saved import load, refit
+from models.recommender.saved import Saved, load, refit, starter
 from pipelines import lake
 from pipelines.lake import FIRST_DELIVERED
 from pipelines.scoring.known import Night, known_from
 from pipelines.settings import Settings
 from pipelines.training import train
-from pipelines.training_run import RECOMMENDER, Choices
+from pipelines.training_run import RECOMMENDER, Choices, availability, split_at
 
 HORIZON, K, SEED = 28, 20, 20_110_701
 AHEAD = 7
-"""Days that the catalogue is ahead of the first sale in the second way of looking at items."""
+"""Days that the catalogue is ahead of the first sale in the second way of looking at items, one night in as many."""
 Bought = dict[str, set[str]]
 """Items by user."""
 POPULAR, WITH, WITHOUT = "popular_7_days", "with_places", "without"
@@ -39,23 +40,54 @@ def measure(settings: Settings, first: date, nights: int, config: str) -> dict[s
     events = lake.interactions(settings, lake.landed_days(settings)[-1])
     begins = dict(zip(*_first_days(events), strict=True))
     users, items = Users(), {"as_delivered": Items(), "ahead": Items()}
-    for night in (first + timedelta(n) for n in range(nights)):
-        later = _bought(events, night)
-        products = lake.products(settings, night)
-        known = known_from(settings, night, products)
-        _, model = refit(champion.config, champion.model, known.data)
-        fill = popular.fit(known.data, Popular())
-        users.see(known, model, fill.order, later, {user for user, day in begins.items() if day == night})
-        if len(known.newcomers.items):
-            items["as_delivered"].see(settings, known, model, fill, later)
-            known = known_from(settings, night, _ahead(settings, night, products))
-            _, model = refit(champion.config, champion.model, known.data)
-            items["ahead"].see(settings, known, model, popular.fit(known.data, Popular()), later)
+    for number in range(nights):
+        night = first + timedelta(number)
+        later, products = _bought(events, night), lake.products(settings, night)
+        scored = Scored.of(settings, champion, night, products)
+        users.see(scored, later, {user for user, day in begins.items() if day == night})
+        if len(scored.known.newcomers.items):
+            items["as_delivered"].see(settings, scored, later)
+            if number % AHEAD == 0:
+                scored = Scored.of(settings, champion, night, _ahead(settings, night, products))
+                items["ahead"].see(settings, scored, later)
         print(f"{night}: {len(users.values[POPULAR])} new users so far", file=sys.stderr, flush=True)
     return {
         "from": str(first), "nights": nights, "weights": trained["learning"]["weights"],
-        "new_users": users.summary(), "new_items": {name: one.summary() for name, one in items.items() if one.nights},
+        "before_the_first_champion": _unlearned(settings, trained), "new_users": users.summary(),
+        "new_items": {name: one.summary(name) for name, one in items.items() if one.nights},
     }  # fmt: skip
+
+
+def _unlearned(settings: Settings, trained: dict[str, Any]) -> dict[str, Any]:
+    """NDCG@10 of all test users of the training run: the starter, and the floors it is made of."""
+    cutoff, until = date.fromisoformat(trained["cutoff"]), date.fromisoformat(trained["until"])
+    split = split_at(settings, cutoff, until)
+    available = availability(lake.products(settings, cutoff), split.train.items, cutoff)
+    _, model = starter(split.train)
+    found = {STARTER: model, **model.parts}
+    rows = {name: evaluate(one, split, available).rows() for name, one in found.items()}
+    return {
+        f"{name}, {part}": {key: round(float(row[key] or 0), 4) for key in ("value", "low", "high")}
+        for name, all_of_it in rows.items()
+        for part in ("all", "new_users")
+        for row in all_of_it
+        if (row["metric"], row["slice"]) == ("ndcg@10", part)
+    }
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A night as `nightmarket score` sees it: what is known, the champion brought up to it, the popular list."""
+
+    known: Night
+    model: Recommender
+    fill: popular.PopularModel
+
+    @staticmethod
+    def of(settings: Settings, champion: Saved, night: date, products: pa.Table) -> "Scored":
+        known = known_from(settings, night, products)
+        _, model = refit(champion.config, champion.model, known.data)
+        return Scored(known, model, popular.fit(known.data, Popular()))
 
 
 def _first_days(events: pa.Table) -> tuple[list[str], list[date]]:
@@ -102,7 +134,8 @@ class Users:
     new: int = 0
     events: list[int] = field(default_factory=list)
 
-    def see(self, known: Night, model: Recommender, fill: np.ndarray, later: Bought, new: set[str]) -> None:
+    def see(self, scored: Scored, later: Bought, new: set[str]) -> None:
+        known, model = scored.known, scored.model
         names = np.array(known.data.users.to_pylist())
         self.new += len(new)
         users = np.flatnonzero(np.isin(names, sorted(new & later.keys())))
@@ -113,8 +146,8 @@ class Users:
         sizes = np.array([len(one) for one in wanted])
         self.events += np.diff(known.data.offsets)[users].tolist()
         parts = model.parts if isinstance(model, BlendModel) else {}
-        for name, one in {**parts, BLEND: model}.items():
-            blocks = rank_users(one, known.data, users, 10, fill, known.available, known.seen)
+        for name, one in {**parts, BLEND: model, STARTER: starter(known.data)[1]}.items():
+            blocks = rank_users(one, known.data, users, 10, scored.fill.order, known.available, known.seen)
             listed = np.concatenate([block.items for block in blocks])
             self.values[name] += metrics.ndcg(hits_of(listed, items, wanted), sizes).tolist()
 
@@ -146,14 +179,8 @@ class Items:
     newcomers: int = 0
     nights: int = 0
 
-    def see(
-        self,
-        settings: Settings,
-        known: Night,
-        model: Recommender,
-        fill: popular.PopularModel,
-        later: Bought,
-    ) -> None:
+    def see(self, settings: Settings, scored: Scored, later: Bought) -> None:
+        known, model, fill = scored.known, scored.model, scored.fill
         names, items = np.array(known.data.users.to_pylist()), np.array(known.data.items.to_pylist())
         history = np.diff(known.data.offsets) > 0
         users = np.flatnonzero(history)
@@ -204,7 +231,7 @@ class Items:
                 self.given += int(where[asked].sum())
                 self.given_hits += int((hits & where[asked]).sum())
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self, name: str) -> dict[str, Any]:
         cost = {}
         for metric in ("ndcg@10", "ndcg@20", "hits@20"):
             ways = [self.value[f"{metric} {way}"] for way in (WITH, WITHOUT)]
@@ -218,7 +245,8 @@ class Items:
             "newcomers_a_night": round(self.newcomers / self.nights, 1), "purchases": self.wanted,
             "recall@20": {way: round(self.found[way] / max(1, self.wanted), 4) for way in (WITH, WITHOUT, POPULAR)},
             "places": self.given, "hits_a_place": round(self.given_hits / max(1, self.given), 4),
-            "all_users": cost, "nights_until_shown": {way: self._waited(way) for way in (WITH, WITHOUT)},
+            "all_users": cost,
+            **({"nights_until_shown": {way: self._waited(way) for way in (WITH, WITHOUT)}} if name != "ahead" else {}),
         }  # fmt: skip
 
     def _waited(self, way: str) -> dict[str, Any]:

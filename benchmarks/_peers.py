@@ -26,6 +26,8 @@ PEERS: dict[str, tuple[str, ...]] = {
     "replay": ("replay-rec[torch]==0.22.0", "torch==2.13.0"),  # the extra brings lightning; no Spark, no Java
     "implicit": ("implicit==0.7.3",),
     "faiss": ("faiss-cpu==1.15.1",),
+    "duckdb": ("duckdb==1.5.6",),  # the project's own version, without the project
+    "polars": ("polars==2.1.0",),
 }
 """What each peer needs, by the name a benchmark asks for. torch is the project's own version: where PIP_FIND_LINKS
 offers a CPU build it is taken, as in `make setup`."""

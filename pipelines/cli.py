@@ -142,9 +142,16 @@ def features(day: RangeDate = None, first: FromOption = None, until: UntilOption
 
 
 @app.command()
-def score(day: DateOption) -> None:
-    """Score one night with the champion as of that night."""
-    _step("score", night(day_of(day)))
+def score(
+    day: DateOption,
+    new_rules: Annotated[
+        bool, typer.Option("--new-rules", help="By the rules file as it is now, not the copy kept for the night.")
+    ] = False,
+) -> None:
+    """Score one night with the champion as of that night, by the business rules it was scored by before."""
+    from pipelines.steps import run_step, score_step
+
+    done(run_step(load_settings(), score_step(new_rules), night(day_of(day)), report))
 
 
 @app.command()

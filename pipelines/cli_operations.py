@@ -1,10 +1,11 @@
 """Commands that look after a home: what it holds, what BI sees, old files, and the servers."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipelines.cli_io import done, report
+from pipelines.cli_io import done, optional_day, report
 from pipelines.errors import NightmarketError
 from pipelines.settings import REPOSITORY, load_settings
 
@@ -46,6 +47,17 @@ def query(
     names, rows, more = run(load_settings(), sql, limit)
     show(names, rows)
     done({"columns": names, "rows": [dict(zip(names, row, strict=True)) for row in rows], "truncated": more})
+
+
+def rules(
+    day: Annotated[str | None, typer.Option("--date", help="Default: the newest day.", metavar="DATE")] = None,
+    file: Annotated[Path | None, typer.Option(help="Another file than the one in use.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Make the night's lists by the file and compare.")] = False,
+) -> None:
+    """Check the business rules file and say in plain words what each rule does; nothing is written."""
+    from pipelines.rules.check import check
+
+    done(check(load_settings(), optional_day(day), file, dry_run, report))
 
 
 def fingerprint() -> None:
@@ -132,4 +144,4 @@ def doctor() -> None:
 
 
 SERVERS = (up, down, serve, healthy, prepare_airflow, prepare_store, init)
-OPERATIONS = (vacuum, retention, status, query, fingerprint, *SERVERS, demo, doctor)
+OPERATIONS = (vacuum, retention, status, query, rules, fingerprint, *SERVERS, demo, doctor)

@@ -25,6 +25,7 @@ REASONS = (
 _BOUGHT, _VIEWED, _OFTEN, _BEFORE, _WEEK, _POPULAR, _CATALOGUE, BOUGHT_WITH, NEW, SIMILAR = range(len(REASONS))
 _NAMES_AN_ITEM = np.array([text.endswith(" ") for _, text in REASONS])
 OFTEN = 3  # purchases from which "often" is true
+PINNED = "pinned"  # reason_type of what a business rule put there; see pipelines/scoring/ruled.py
 
 
 def reason_codes(item: np.ndarray, source: np.ndarray, counts: np.ndarray, fill: "PopularModel") -> np.ndarray:

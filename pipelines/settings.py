@@ -35,6 +35,7 @@ class Settings:
     keep_nights: int = 7  # published BI files kept for `rollback`
     vacuum_days: int = 30  # lake versions younger than this stay readable
     log_days: int = 30  # Airflow's task logs
+    rules: str = ""  # the business rules file; empty: rules.yaml in the home, if there is one
     memory_limit: str = "4GB"  # DuckDB
     airflow_port: int = 8080
     mlflow_port: int = 5000
@@ -85,6 +86,10 @@ class Settings:
     @property
     def reports(self) -> Path:
         return self.home / "reports"
+
+    @property
+    def rules_file(self) -> Path:
+        return self.home / (self.rules or "rules.yaml")  # an absolute path stays what it is
 
     @property
     def run(self) -> Path:

@@ -72,13 +72,13 @@ def _features(settings: Settings, batch: Batch, attempt: Attempt, events: bool =
     return features.build(settings, newest_night(settings, batch), "features", attempt, events)
 
 
-def _score(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
+def _score(settings: Settings, batch: Batch, attempt: Attempt, new_rules: bool = False) -> Result:
     from pipelines.scoring import score
 
     verdicts.forget(settings, "scores", batch)
     with guard(settings, attempt):
         built.forget(settings, "marts")
-    return score(settings, batch.last, attempt)
+    return score(settings, batch.last, attempt, new_rules)
 
 
 def _marts(settings: Settings, batch: Batch, attempt: Attempt, events: bool = False) -> Result:
@@ -162,6 +162,11 @@ def dbt_step(half: built.Half, events: bool) -> Step:
     """One half of the dbt project as a step; with `events`, dbt's own JSON events go to stdout while it runs."""
     run = {"features": _features, "marts": _marts}[half]
     return replace(STEPS[half], run=lambda settings, batch, attempt: run(settings, batch, attempt, events))
+
+
+def score_step(new_rules: bool) -> Step:
+    """Scoring as a step; with `new_rules` by the rules file as it is now, even where the night was scored before."""
+    return replace(STEPS["score"], run=lambda settings, batch, attempt: _score(settings, batch, attempt, new_rules))
 
 
 def newest_night(settings: Settings, batch: Batch) -> date:

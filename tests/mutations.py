@@ -191,6 +191,22 @@ MUTATIONS = (
         "tests/e2e/test_laws.py::test_a_failed_audit_publishes_nothing_and_says_why",
     ),
     Mutation(
+        1,
+        "a night that is scored again takes the rules file as it is by then",
+        "pipelines/rules/kept.py",
+        "    if anew or not exists(settings):",
+        "    if True:",
+        "tests/pipelines/rules/test_ruled_nights.py::test_a_night_keeps_the_rules_it_was_scored_by",
+    ),
+    Mutation(
+        7,
+        "the audit of scores does not ask for business rules",
+        "pipelines/audit/run.py",
+        "    if not broken:",
+        "    if True:",
+        "tests/pipelines/audit/test_rules_audit.py::test_lists_under_rules_pass_and_a_broken_rule_stops_the_night_by_name",
+    ),
+    Mutation(
         9,
         "an artefact's digest is not compared",
         "models/artefact.py",

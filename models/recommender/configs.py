@@ -132,11 +132,16 @@ CONFIGS: dict[str, Floor] = {
     "ease": Ease(),
     "alike": Alike(),
 }
-DEFAULT = "transition"
 
-
-TRANSFORMER, BLEND, RANKER = "transformer", "blend", "ranker"
+TRANSFORMER, BLEND, RANKER, STARTER = "transformer", "blend", "ranker", "starter"
 REGULAR, NEW = "regular", "new_users"
+
+_UNLEARNED = {"item_knn": 0.6, "transition": 0.2, "popular_7_days": 0.1, "alike": 0.1}
+UNLEARNED = Blend({name: CONFIGS[name] for name in _UNLEARNED}, {REGULAR: _UNLEARNED, NEW: _UNLEARNED})
+"""What scores a shop's nights until it has a champion: round weights that no shop's days have chosen.
+
+What it reaches beside the floors, on two shops: `docs/cold-start.md`.
+"""
 
 TRANSFORMERS: dict[str, Transformer] = {
     "base": Transformer(),
@@ -178,7 +183,7 @@ def as_json(config: Config) -> dict[str, Any]:
 
 def from_json(name: str, values: dict[str, Any]) -> Config:
     """The config of model `name` from its JSON form; unknown names are a KeyError or TypeError."""
-    if name == BLEND:
+    if name in (BLEND, STARTER):
         parts = {part: from_json(part, given) for part, given in values["parts"].items()}
         return Blend({n: p for n, p in parts.items() if not isinstance(p, Blend | Ranker)}, values["weights"])
     if name == RANKER:

@@ -1,5 +1,6 @@
 """Models of every kind on disk: saved under their digest, brought back, and brought up to date for a night."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,7 @@ from models.artefact import load_artefact, save_artefact
 from models.interactions import Interactions
 from models.recommender import floors, transformer
 from models.recommender.blend import BlendModel
-from models.recommender.configs import Blend, Config, Ranker, Transformer, as_json, from_json
+from models.recommender.configs import UNLEARNED, Blend, Config, Ranker, Transformer, as_json, from_json
 from models.recommender.floors import NotApplicable
 from models.recommender.ranker import RankerModel
 from models.recommender.ranking import Recommender
@@ -57,12 +58,7 @@ def refit(config: Config, model: Recommender, data: Interactions) -> tuple[Confi
                 name: fitted[name].model if name in fitted else part
                 for name, part in cast(BlendModel, model).parts.items()
             }
-            known = {name: part for name, part in tried.items() if not isinstance(part, NotApplicable)}
-            weights = {part: {n: given[n] for n in known} for part, given in config.weights.items()}
-            if not all(sum(given.values()) for given in weights.values()):
-                raise NotApplicable("no part of the blend can be fitted")
-            kept = {name: part for name, part in config.parts.items() if name in known}
-            return Blend(kept, weights), BlendModel(known, weights)
+            return _of_what_applies(config, tried)
         case Ranker():
             ranker = cast(RankerModel, model)
             blend, proposer = refit(config.blend, ranker.blend, data)
@@ -70,6 +66,21 @@ def refit(config: Config, model: Recommender, data: Interactions) -> tuple[Confi
             return kept_config, RankerModel(cast(BlendModel, proposer), ranker.trees, kept_config)
         case _:
             return config, floors.fit(data, config)
+
+
+def starter(data: Interactions) -> tuple[Blend, BlendModel]:
+    """The blend that needs no learning, fitted; see `configs.UNLEARNED`."""
+    fitted = floors.fit_all(data, {n: part for n, part in UNLEARNED.parts.items() if not isinstance(part, Transformer)})
+    return _of_what_applies(UNLEARNED, {name: found.model for name, found in fitted.items()})
+
+
+def _of_what_applies(config: Blend, tried: Mapping[str, Recommender | NotApplicable]) -> tuple[Blend, BlendModel]:
+    known = {name: part for name, part in tried.items() if not isinstance(part, NotApplicable)}
+    weights = {part: {n: given[n] for n in known} for part, given in config.weights.items()}
+    if not all(sum(given.values()) for given in weights.values()):
+        raise NotApplicable("no part of the blend can be fitted")
+    kept = {name: part for name, part in config.parts.items() if name in known}
+    return Blend(kept, weights), BlendModel(known, weights)
 
 
 def _restore(config: Config, arrays: dict[str, np.ndarray]) -> Recommender:

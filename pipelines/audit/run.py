@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 PAGE = "summary.html"
 Rows = list[dict[str, Any]]
+Frames = dict[str, tuple[Any, list[Any]]]  # by title, a frame and its expectations
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,21 @@ def _scores(settings: Settings, batch: Batch) -> Findings:
         " and event_date <= ? and event_date > ? and landing_date <= ?",
         [batch.last, batch.last, batch.last, batch.last - timedelta(suites.ACTIVE_DAYS), batch.last],
     )
-    return _warehouse(settings, "scores", batch, queries, suite)
+    return _warehouse(settings, "scores", batch, queries, suite, _rules(settings, batch))
+
+
+def _rules(settings: Settings, batch: Batch) -> Frames:
+    """One row with, per business rule of the night, how often its lists break it; nothing without rules."""
+    from pipelines.audit import suites
+    from pipelines.audit.rules import broken_rules
+
+    broken = broken_rules(settings, batch.last)
+    if not broken:
+        return {}
+    import pandas as pd
+
+    counts = pd.DataFrame([{rule.name: count for rule, count in broken.items()}])
+    return {"business rules": (counts, suites.rules(broken))}
 
 
 def _warehouse(
@@ -229,8 +244,9 @@ def _warehouse(
     batch: Batch,
     queries: dict[str, tuple[str, list[Any]]],
     suite: Callable[[str, list[str]], list[Any]],
+    more: Frames | None = None,
 ) -> Findings:
-    """Rows of warehouse tables as temporary Parquet, then the same path as staged events."""
+    """Rows of warehouse tables as temporary Parquet, then the same path as staged events; `more` as it is."""
     from pipelines.audit.expectations import validate
 
     with tempfile.TemporaryDirectory(prefix="audit-", dir=_scratch(settings)) as scratch:
@@ -241,7 +257,7 @@ def _warehouse(
         with _engine(settings, stage, batch) as spark:
             frames: dict[str, DataFrame] = {t: spark.read.parquet(str(path)) for t, path in exported.items()}
             checked = {table: (rows, suite(table, rows.columns)) for table, rows in frames.items()}
-            return Findings(validate(checked, docs_folder(settings, stage, batch), batch.key))
+            return Findings(validate({**checked, **(more or {})}, docs_folder(settings, stage, batch), batch.key))
 
 
 def _scratch(settings: Settings) -> Path:

@@ -27,6 +27,7 @@ from pipelines.contracts import (
     SCORES_VISITORS,
     SESSION,
 )
+from pipelines.rules.file import Rule
 from pipelines.settings import Settings
 
 Severity = Literal["critical", "warning"]
@@ -302,4 +303,19 @@ def _ranked(table: str, top_k: int) -> list[Expectation]:
             column_list=[owner, item],
         ),
         _named(gxe.ExpectColumnValuesToBeInSet, f"{table}.{item} is a known item", column=IS_KNOWN, value_set=[True]),
+    ]
+
+
+def rules(names: Iterable[Rule]) -> list[Expectation]:
+    """On one row with, per business rule, how often the lists of a night break it."""
+    return [
+        _named(
+            gxe.ExpectColumnMaxToBeBetween,
+            f"rule {rule.name!r} ({rule.kind}) holds in every list",
+            "warning" if rule.kind == "pin" else "critical",
+            column=rule.name,
+            min_value=0,
+            max_value=0,
+        )
+        for rule in names
     ]

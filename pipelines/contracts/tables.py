@@ -45,7 +45,10 @@ _STAMP = (
     ("run_id", "text"),
     ("scored_at", "timestamp with time zone"),
 )
-_REASON = (("score", "double precision"), ("reason_type", "text"), ("reason_item_id", "text"), ("reason", "text"))
+_REASON = (
+    ("score", "double precision"), ("reason_type", "text"), ("reason_item_id", "text"), ("reason", "text"),
+    ("rule", "text"),  # business rules because of which the item stands there, by name; null where none
+)  # fmt: skip
 
 SCORES_RECOMMENDATIONS = Table(
     "scores.recommendations",
@@ -70,6 +73,24 @@ SCORES_SHORT_LISTS = Table(  # why a user's list is shorter than asked: counted,
     "scores.short_lists",
     ("scored_for", "reason"),
     (("scored_for", "date"), ("reason", "text"), ("users", "bigint"), ("missing_rows", "bigint")),
+)
+SCORES_RULE_EFFECTS = Table(  # every business rule of the night's file, and what it did; see docs/rules.md
+    "scores.rule_effects",
+    ("scored_for", "rule"),
+    (
+        ("scored_for", "date"),
+        ("rule", "text"),
+        ("line", "integer"),
+        ("kind", "text"),
+        ("state", "text"),  # applied, not begun, ended, skipped
+        ("note", "text"),
+        ("valid_from", "date"),
+        ("valid_until", "date"),
+        ("items", "bigint"),  # items on sale that it hides, moves, counts or pins
+        ("lists", "bigint"),  # lists it holds for, where it hides; else lists in which it touched a place
+        ("places", "bigint"),
+        ("rules_digest", "text"),  # of the file; ops.night_rules keeps its text
+    ),
 )
 SCORES_PROPENSITY = Table(  # of every active user: the two chances of a horizon sum to 1
     "scores.propensity",
@@ -100,7 +121,8 @@ SCORES_NEXT_BASKET = Table(
     volatile=("run_id", "scored_at"),
 )
 SCORE_TABLES = (
-    SCORES_RECOMMENDATIONS, SCORES_VISITORS, SCORES_SIMILAR, SCORES_SHORT_LISTS, SCORES_PROPENSITY, SCORES_NEXT_BASKET,
+    SCORES_RECOMMENDATIONS, SCORES_VISITORS, SCORES_SIMILAR, SCORES_SHORT_LISTS, SCORES_RULE_EFFECTS, SCORES_PROPENSITY,
+    SCORES_NEXT_BASKET,
 )  # fmt: skip
 
 OPS_RUNS = Table(  # one row per night and step: the latest attempt
@@ -235,9 +257,16 @@ OPS_BUILT_SQL = Table(  # by which SQL the tables that dbt only adds to were mad
     ("half",),
     (("half", "text"), ("digest", "text")),
 )
+OPS_NIGHT_RULES = Table(  # the rules file that a night was scored by; a night without a row had none
+    "ops.night_rules",
+    ("night",),
+    (("night", "date"), ("digest", "text"), ("content", "text"), ("kept_at", "timestamp with time zone")),
+    volatile=("kept_at",),
+)
 OPS_TABLES = (
     OPS_RUNS, OPS_LANDING_FILES, OPS_QUARANTINE, OPS_OVERRIDES, OPS_AUDIT_RESULTS, OPS_MODEL_METRICS,
     OPS_GATE, OPS_LOADED_DAYS, OPS_PENDING_DAYS, OPS_NIGHTS, OPS_BUILT_SQL,
+    OPS_NIGHT_RULES,
 )  # fmt: skip
 
 TABLES: dict[str, Table] = {t.name: t for t in (*RAW_TABLES.values(), *SCORE_TABLES, *OPS_TABLES)}

@@ -4,7 +4,9 @@ import importlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from pipelines import ops, staging
 from pipelines.contracts import (
@@ -12,31 +14,43 @@ from pipelines.contracts import (
     SCORES_NEXT_BASKET,
     SCORES_PROPENSITY,
     SCORES_RECOMMENDATIONS,
+    SCORES_RULE_EFFECTS,
     SCORES_SHORT_LISTS,
     SCORES_SIMILAR,
     SCORES_VISITORS,
+    Table,
 )
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
+from pipelines.rules.effects import effects, summary
+from pipelines.rules.kept import keep, rules_of
+from pipelines.rules.tonight import Tonight
 from pipelines.scoring.champion import fitted, prune
 from pipelines.scoring.foretold import keep_judgements
-from pipelines.scoring.known import known_by
+from pipelines.scoring.known import Night, known_by
 from pipelines.scoring.lists import recommendations
 from pipelines.scoring.next_basket import next_basket
 from pipelines.scoring.propensity import propensity
 from pipelines.scoring.rows import Stamp
+from pipelines.scoring.ruled import recommendations_by_rules
 from pipelines.scoring.similar import similar
 from pipelines.scoring.visitors import visitors
 from pipelines.settings import Settings
 from pipelines.training_run import RECOMMENDER
 from pipelines.warehouse import exists, open_warehouse, replace_partition
 
+if TYPE_CHECKING:
+    from models.recommender.popular import PopularModel
+    from models.recommender.ranking import Recommender
 
-def score(settings: Settings, night: date, attempt: Attempt) -> dict[str, Any]:
+
+def score(settings: Settings, night: date, attempt: Attempt, new_rules: bool = False) -> dict[str, Any]:
     """Write all score tables of `night` and return counts. Depends on nothing after it, nor on the wall clock.
 
-    The champion as of the night decides the floor and its config; without one it is the default floor. Raises
-    NightmarketError where the champion's files were changed, Superseded where a newer attempt has taken over.
+    The champion as of the night decides the model and its config; without one it is the starter. The business
+    rules are those the night was scored by before, unless `new_rules` asks for the file as it is now. Raises
+    NightmarketError where the champion's files were changed or the rules cannot be taken as they are, Superseded where
+    a newer attempt has taken over.
     """
     from models.recommender import popular
     from models.recommender.configs import Popular
@@ -44,7 +58,8 @@ def score(settings: Settings, night: date, attempt: Attempt) -> dict[str, Any]:
     started = time.monotonic()
     with ThreadPoolExecutor(1) as beside:  # torch takes seconds to import, the lake as long to read: together
         beside.submit(importlib.import_module, "models.recommender.saved")
-        known = known_by(settings, night)
+        rules = rules_of(settings, night, new_rules)
+        known = known_by(settings, night, rules)
     with guard(settings, attempt):  # after the reading, so that a `publish-lake` killed during it is seen too
         staging.require_whole(settings)
     model, name, version, note = fitted(settings, known)
@@ -52,21 +67,16 @@ def score(settings: Settings, night: date, attempt: Attempt) -> dict[str, Any]:
     fill = popular.fit(known.data, Popular())
     stamp = Stamp(name, version, attempt.id, datetime.now(UTC))
     begun = time.monotonic()
-    lists, short = recommendations(settings, known, model, fill, stamp)
+    tonight = None if rules is None else Tonight(settings, rules, known)
+    tables = lists_of(settings, known, model, fill, stamp, tonight)
     ranked = time.monotonic() - begun
     likely, baskets = propensity(settings, night, stamp), next_basket(settings, known, stamp)
-    tables = {
-        SCORES_RECOMMENDATIONS: lists,
-        SCORES_VISITORS: visitors(settings, known, fill, stamp),
-        SCORES_SIMILAR: similar(settings, known, model, stamp),
-        SCORES_SHORT_LISTS: short,
-        SCORES_PROPENSITY: likely.rows,
-        SCORES_NEXT_BASKET: baskets.rows,
-    }
+    tables |= {SCORES_PROPENSITY: likely.rows, SCORES_NEXT_BASKET: baskets.rows}
     fault_point("score.scored")
     with guard(settings, attempt), ops.writing(settings) as connection:
         for table in SCORE_TABLES:
             replace_partition(connection, table, "scored_for", night, tables[table])
+        keep(connection, night, rules)
         for found in (likely, baskets):
             keep_judgements(connection, found, night, stamp)
         fault_point("score.written")
@@ -74,7 +84,7 @@ def score(settings: Settings, night: date, attempt: Attempt) -> dict[str, Any]:
     prune(settings, RECOMMENDER, night, version)
     for found in (likely, baskets):
         prune(settings, found.family, night, found.version)
-    users = len(known.data.users)
+    users, short = len(known.data.users), tables[SCORES_SHORT_LISTS]
     return {
         "rows": sum(table.num_rows for table in tables.values()), "users": users, "model_name": name,
         "model_version": version, "note": note, likely.family: likely.note, baskets.family: baskets.note,
@@ -82,7 +92,31 @@ def score(settings: Settings, night: date, attempt: Attempt) -> dict[str, Any]:
         **{table.name: tables[table].num_rows for table in SCORE_TABLES},
         "short_lists": sum(short["users"].to_pylist()), "seconds": round(time.monotonic() - started, 2),
         "users_per_second": round(users / max(ranked, 1e-6), 1),
+        **summary(settings, tonight),
     }  # fmt: skip
+
+
+def lists_of(
+    settings: Settings,
+    known: Night,
+    model: "Recommender",
+    fill: "PopularModel",
+    stamp: Stamp,
+    tonight: Tonight | None,
+) -> dict[Table, pa.Table]:
+    """The rows of every score table."""
+    rules = tonight if tonight is not None and tonight.rules else None
+    if rules is None:
+        lists, short = recommendations(settings, known, model, fill, stamp)
+    else:
+        lists, short = recommendations_by_rules(settings, known, model, fill, stamp, rules)
+    return {
+        SCORES_RECOMMENDATIONS: lists,
+        SCORES_VISITORS: visitors(settings, known, fill, stamp, rules),
+        SCORES_SIMILAR: similar(settings, known, model, stamp, rules),
+        SCORES_SHORT_LISTS: short,
+        SCORES_RULE_EFFECTS: effects(tonight),
+    }
 
 
 def scored_nights_after(settings: Settings, night: date) -> list[date]:

@@ -1,7 +1,8 @@
-"""The model that scores a night: the champion brought up to the night, or the default floor."""
+"""The model that scores a night: the champion brought up to the night, or the starter, which needs no learning."""
 
 import shutil
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.errors import NightmarketError
@@ -14,33 +15,33 @@ if TYPE_CHECKING:
     from models.recommender.ranking import Recommender
 
 
-def fitted(settings: Settings, known: Night) -> "tuple[Recommender, str, str, str]":
-    """The champion brought up to the night and read back from its checked artefact, its name, version, and why it."""
+def fitted(settings: Settings, known: Night, folder: Path | None = None) -> "tuple[Recommender, str, str, str]":
+    """The champion brought up to the night and read back from its checked artefact, its name, version, and why it.
+
+    The artefact goes into `folder`, by default where the models of nights are kept.
+    """
     from models.artefact import ArtefactError
     from models.recommender import floors
-    from models.recommender.configs import CONFIGS, DEFAULT, Ranker
-    from models.recommender.saved import load, refit, save
+    from models.recommender.configs import STARTER, Ranker
+    from models.recommender.saved import load, refit, save, starter
     from models.registry import champion_as_of
     from models.trees import NoTrees, require
 
     champion = champion_as_of(settings.models, RECOMMENDER, known.day)
-    name, model = DEFAULT, None
-    config: Config = CONFIGS[DEFAULT]
-    note = f"no champion whose data ends before {known.day}: the default floor {DEFAULT}"
+    found: tuple[Config, Recommender] | None = None
+    name, note = STARTER, f"no champion whose data ends before {known.day}: the {STARTER}"
     try:
         if champion is not None:
             saved = load(settings.models / RECOMMENDER / champion.version)
             note = f"champion {saved.name} {champion.version}, known until {champion.known_until}"
             try:
-                config, model = refit(saved.config, saved.model, known.data)
-                name = saved.name
+                found, name = refit(saved.config, saved.model, known.data), saved.name
             except floors.NotApplicable as reason:
-                note = f"{note}; not applicable tonight ({reason}): the default floor {DEFAULT}"
+                note = f"{note}; not applicable tonight ({reason}): the {STARTER}"
+        config, model = found or starter(known.data)
         if isinstance(config, Ranker):
             require()
-        if model is None:
-            model = floors.fit(known.data, CONFIGS[DEFAULT])
-        folder = settings.models / RECOMMENDER / "nightly" / str(known.day)
+        folder = folder or settings.models / RECOMMENDER / "nightly" / str(known.day)
         version = save(folder, name, config, known.day, known.data.items, model)
         return load(folder / version).model, name, version, note
     except (ArtefactError, NoTrees) as error:

@@ -13,8 +13,12 @@ from pipelines.settings import Settings
 
 if TYPE_CHECKING:
     from models.recommender.popular import PopularModel
-    from models.recommender.ranking import Recommender
+    from models.recommender.ranking import Ranked, Recommender
+    from models.recommender.ruled import Ruled
 
+SHORT_LISTS = pa.schema(
+    [("scored_for", pa.date32()), ("reason", pa.string()), ("users", pa.int64()), ("missing_rows", pa.int64())]
+)
 CATALOGUE_TOO_SMALL, REST_ALREADY_BOUGHT = "fewer items available than top_k", "everything else already bought"
 
 
@@ -22,30 +26,38 @@ def recommendations(
     settings: Settings, known: Night, model: "Recommender", fill: "PopularModel", stamp: Stamp
 ) -> tuple[pa.Table, pa.Table]:
     """Rows of every known user's list, and the count of lists that came out short, by reason."""
-    from models.recommender.history import lookup, purchase_counts
     from models.recommender.newcomers import placed
     from models.recommender.ranking import rank_users
 
     data, k = known.data, settings.top_k
-    parts = [rows_of(known, SCORES_RECOMMENDATIONS, stamp, data.users[:0], *_nothing())]
+    parts = [no_rows(known, stamp)]
     missing = []
     users = np.arange(len(data.users))
     for block in rank_users(model, data, users, k, fill.order, known.available, known.seen, with_evidence=True):
         block, new = placed(block, data, known.newcomers, known.available, known.seen, settings.new_item_places)
-        row, place = np.nonzero(block.items >= 0)
-        item, source = block.items[row, place], block.evidence[row, place]
-        counts = lookup(purchase_counts(data, block.users), row, np.maximum(source, 0))
-        code = np.where(new[row, place], NEW, reason_codes(item, source, counts, fill))
-        owner = data.users.take(pa.array(block.users[row]))
-        scores = block.scores[row, place]
-        parts.append(rows_of(known, SCORES_RECOMMENDATIONS, stamp, owner, place + 1, item, scores, code, source))
+        parts.append(block_rows(known, fill, stamp, block, new))
         missing.append((block.items < 0).sum(axis=1))
     return pa.concat_tables(parts), _short_lists(settings, known, np.concatenate([*missing, np.empty(0, np.int64)]))
 
 
-def _nothing() -> tuple[np.ndarray, ...]:
+def block_rows(known: Night, fill: "PopularModel", stamp: Stamp, block: "Ranked | Ruled", new: np.ndarray) -> pa.Table:
+    """Rows of the lists of one block of users; `new` bool [B, k]: where newcomers stand."""
+    from models.recommender.history import lookup, purchase_counts
+
+    row, place = np.nonzero(block.items >= 0)
+    item, source = block.items[row, place], block.evidence[row, place]
+    counts = lookup(purchase_counts(known.data, block.users), row, np.maximum(source, 0))
+    code = np.where(new[row, place], NEW, reason_codes(item, source, counts, fill))
+    owner = known.data.users.take(pa.array(block.users[row]))
+    scores = block.scores[row, place]
+    return rows_of(known, SCORES_RECOMMENDATIONS, stamp, owner, place + 1, item, scores, code, source)
+
+
+def no_rows(known: Night, stamp: Stamp) -> pa.Table:
+    """The columns of the table, of a night without anybody."""
     whole = np.empty(0, np.int64)
-    return whole, whole, np.empty(0), whole, whole
+    nothing = (whole, whole, np.empty(0), whole, whole)
+    return rows_of(known, SCORES_RECOMMENDATIONS, stamp, known.data.users[:0], *nothing)
 
 
 def _short_lists(settings: Settings, known: Night, missing: np.ndarray) -> pa.Table:
@@ -53,7 +65,4 @@ def _short_lists(settings: Settings, known: Night, missing: np.ndarray) -> pa.Ta
     reason = CATALOGUE_TOO_SMALL if small else REST_ALREADY_BOUGHT
     short = missing[missing > 0]
     row = {"scored_for": known.day, "reason": reason, "users": len(short), "missing_rows": int(short.sum())}
-    schema = pa.schema(
-        [("scored_for", pa.date32()), ("reason", pa.string()), ("users", pa.int64()), ("missing_rows", pa.int64())]
-    )
-    return pa.Table.from_pylist([row] if len(short) else [], schema=schema)
+    return pa.Table.from_pylist([row] if len(short) else [], schema=SHORT_LISTS)

@@ -59,5 +59,6 @@ def rows_of(
         item_name: known.data.items.take(pa.array(item)),
         "score": pa.array(scores.astype(np.float64)),
         **reason_columns(code, source, known.data.items, known.titles),
+        "rule": pa.nulls(count, pa.string()),
     }
     return stamped(columns, stamp)

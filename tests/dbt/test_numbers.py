@@ -55,7 +55,12 @@ def shop(new_home: Callable[[], Settings]) -> Settings:
         for night in ("2024-01-09", "2024-01-10"):
             connection.execute(
                 f"insert into scores.recommendations select date '{night}', 'u', 1, 'pan', 0.5, 'popular', null,"
-                f" 'popular this week', 'popular_7_days', 'v1', 'run-{night}', timestamptz '{night} 02:00:00+00'"
+                f" 'popular this week', 'pans first', 'popular_7_days', 'v1', 'run-{night}',"
+                f" timestamptz '{night} 02:00:00+00'"
+            )
+            connection.execute(
+                "insert into scores.rule_effects (scored_for, rule, kind, state, lists) values (?, ?, 'pin', ?, 1)",
+                [night, f"rule of {night}", "applied"],
             )
         connection.execute(
             "insert into ops.landing_files values ('2024-01-10', 'events', 'a.csv', 10, 7, 2, 1, 99, null)"
@@ -133,6 +138,14 @@ def test_recommendations_are_the_newest_night_and_history_keeps_both(shop: Setti
         (D, "u", 1, "pan", "popular this week")
     ]
     assert query(shop, "select scored_for from marts.recommendation_history order by 1") == [(DAY[8],), (D,)]
+    for mart in ("recommendations", "recommendation_history"):
+        assert query(shop, f"select distinct rule from marts.{mart}") == [("pans first",)]
+
+
+def test_rule_effects_are_those_of_the_newest_night(shop: Settings) -> None:
+    assert query(shop, "select scored_for, rule, state, lists from marts.rule_effects") == [
+        (D, "rule of 2024-01-10", "applied", 1)
+    ]
 
 
 def test_segments(shop: Settings) -> None:

@@ -28,6 +28,7 @@ select
     scored.score,
     scored.reason_type,
     scored.reason,
+    scored.rule,
     scored.model_name,
     scored.model_version,
     scored.run_id,

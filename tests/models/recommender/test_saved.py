@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,10 +14,22 @@ from models.artefact import MANIFEST, META, TENSORS, ArtefactError
 from models.interactions import Interactions, encode
 from models.recommender import floors
 from models.recommender.blend import BlendModel
-from models.recommender.configs import CONFIGS, NEW, REGULAR, Blend, Config, Ease, FrequentItems, Popular, Transformer
+from models.recommender.configs import (
+    CONFIGS,
+    NEW,
+    REGULAR,
+    STARTER,
+    UNLEARNED,
+    Blend,
+    Config,
+    Ease,
+    FrequentItems,
+    Popular,
+    Transformer,
+)
 from models.recommender.floors import NotApplicable
 from models.recommender.ranking import Recommender
-from models.recommender.saved import load, refit, save
+from models.recommender.saved import load, refit, save, starter
 from models.recommender.sequences import vocabulary
 from models.recommender.transformer import Net, TransformerModel
 from tests.models.shop import MONDAY, described, random_rows, table
@@ -147,3 +160,16 @@ def test_a_pickle_in_any_place_is_refused_and_never_run(tmp_path: Path, name: st
     with pytest.raises(ArtefactError, match="refused"):
         load(folder)
     assert not flag.exists()
+
+
+def test_the_starter_needs_no_learning_and_makes_do_without_words_about_products(tmp_path: Path) -> None:
+    data = shop()
+    config, model = starter(data)
+    assert list(config.parts) == list(UNLEARNED.parts)
+    silent, rest = starter(replace(data, content=None))
+    assert set(config.parts) - set(silent.parts) == {"alike"}
+    assert all("alike" not in given for given in silent.weights.values())
+    users = np.arange(len(data.users))
+    version = save(tmp_path, STARTER, config, MONDAY, data.items, model)
+    assert np.array_equal(load(tmp_path / version).model.scores(data, users), model.scores(data, users))
+    assert rest.scores(data, users).any()
