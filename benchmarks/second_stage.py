@@ -101,13 +101,14 @@ def _others(run: Run, name: str) -> dict[str, dict[str, float]]:
 
 def propensities(settings: Settings, cutoff: date, until: date, horizon: int) -> dict[str, Any]:
     visits = visits_by(settings, cutoff)
-    taken = propensity.forecast(visits, horizon)
+    past = propensity.Past(visits)
+    taken = propensity.forecast(past, horizon)
     users, columns = visits.at(visits.today)
     later = lake.interactions(settings, until, (until - cutoff).days).filter(_bought_by(cutoff + timedelta(horizon)))
     bought = np.isin(np.array(visits.users.take(users).to_pylist()), np.array(later["user_id"].unique().to_pylist()))
     chances = {}
     for name in LEARNERS:
-        made = propensity.make(visits, name, visits.today, horizon)
+        made = propensity.make(past, name, visits.today, horizon)
         if made is not None:
             chances[name] = made.chance(columns)
     rows: dict[str, Any] = {}

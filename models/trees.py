@@ -89,6 +89,11 @@ def grow(
     return Trees([library.train({**parameters, **STEADY}, dataset, rounds).model_to_string()])
 
 
+def require() -> None:
+    """Raises `NoTrees` where no tree could be read here."""
+    _library()
+
+
 def _library() -> Any:
     try:
         import lightgbm

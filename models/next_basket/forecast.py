@@ -45,7 +45,7 @@ MOST_USERS = 1_500
 """Users of a day that are learned from, or judged, at most; more are drawn from."""
 LENGTHS = (10, 20)
 FLOOR, TREES = "top_frequent", "trees"
-ROUNDS = 60
+ROUNDS = 40
 PARAMETERS: dict[str, Any] = {
     "objective": "binary",
     "learning_rate": 0.1,

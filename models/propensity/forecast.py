@@ -65,24 +65,51 @@ class Forecast:
     note: str
 
 
+class Past:
+    """The days of a shop that are learned from: the columns of a day are counted once, whoever asks."""
+
+    def __init__(self, visits: Visits) -> None:
+        self.visits = visits
+        self._read: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def rows(self, day: int, horizon: int, known: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Columns and outcomes of users that were active on a day; None where they, or the days before, are too few.
+
+        `known`: the day as of which the outcomes are looked up.
+        """
+        if day - self.visits.first < LEAST_PAST:
+            return None
+        if day not in self._read:
+            users, columns = self.visits.at(day)
+            chosen = drawn(np.arange(len(users)), MOST_USERS)
+            self._read[day] = users[chosen], columns[chosen]
+        users, columns = self._read[day]
+        bought = self.visits.bought(users, day, horizon, known)
+        if len(users) < LEAST_USERS or bought.all() or not bought.any():
+            return None
+        return columns, bought
+
+
 def forecasts(visits: Visits) -> list[Forecast]:
     """One for each horizon; a shorter one never gives a user more than a longer one."""
-    found = [forecast(visits, horizon) for horizon in HORIZONS]
+    past = Past(visits)
+    found = [forecast(past, horizon) for horizon in HORIZONS]
     longest = found[-1].chance
     return [
         Forecast(f.horizon, f.users, np.minimum(f.chance, longest), f.model, f.arrays, f.judged, f.note) for f in found
     ]
 
 
-def forecast(visits: Visits, horizon: int) -> Forecast:
+def forecast(past: Past, horizon: int) -> Forecast:
+    visits = past.visits
     users, columns = visits.at(visits.today)
-    judged = _judge(visits, horizon)
+    judged = _judge(past, horizon)
     if judged:
         model = simplest_unbeaten({name: log_loss(chance, bought) for name, (chance, bought) in judged.items()})
         note = f"judged on {len(judged[model][0])} users of the last {horizon} days"
     else:
         model, note = TABLE, f"too few days or users to judge the last {horizon} days: the floor"
-    made = make(visits, model, visits.today, horizon) if len(users) else None
+    made = make(past, model, visits.today, horizon) if len(users) else None
     rows = list(_measures(judged, horizon))
     if made is None:
         days = min(LOOKBACK, visits.today - visits.first + 1)
@@ -92,28 +119,28 @@ def forecast(visits: Visits, horizon: int) -> Forecast:
     return Forecast(horizon, users, made.chance(columns), model, made.arrays(), rows, note)
 
 
-def _judge(visits: Visits, horizon: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _judge(past: Past, horizon: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Of each learner its chances as of a horizon ago, and who has bought since; empty where that cannot be said."""
-    day = visits.today - horizon
-    rows = _rows(visits, day, horizon, visits.today)
+    day = past.visits.today - horizon
+    rows = past.rows(day, horizon, past.visits.today)
     if rows is None:
         return {}
     found = {}
     for name in LEARNERS:
-        made = make(visits, name, day, horizon)
+        made = make(past, name, day, horizon)
         if made is not None:
             found[name] = made.chance(rows[0]), rows[1]
     return found if TABLE in found else {}
 
 
-def make(visits: Visits, name: str, day: int, horizon: int) -> Made | None:
+def make(past: Past, name: str, day: int, horizon: int) -> Made | None:
     """A learner fitted and calibrated with what was known at the end of `day`; None where that is too little."""
     newest = day - horizon
     cuts = [newest - horizon - STEP * back for back in range(CUTS)]
     if name == TABLE:
         cuts = [newest, *cuts]
-    learned = [rows for cut in cuts if (rows := _rows(visits, cut, horizon, day)) is not None]
-    held_out = _rows(visits, newest, horizon, day)
+    learned = [rows for cut in cuts if (rows := past.rows(cut, horizon, day)) is not None]
+    held_out = past.rows(newest, horizon, day)
     if not learned or held_out is None:
         return None
     columns, bought = (np.concatenate(part) for part in zip(*learned, strict=True))
@@ -125,19 +152,6 @@ def make(visits: Visits, name: str, day: int, horizon: int) -> Made | None:
         return Made(learner)
     scale, shift = fit_logistic(learner.log_odds(held_out[0])[:, None], held_out[1])
     return Made(learner, float(scale), float(shift))
-
-
-def _rows(visits: Visits, day: int, horizon: int, known: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Columns and outcomes of the users that were active on a day; None where they, or the days before, are too few."""
-    if day - visits.first < LEAST_PAST:
-        return None
-    users, columns = visits.at(day)
-    rows = drawn(np.arange(len(users)), MOST_USERS)
-    users, columns = users[rows], columns[rows]
-    bought = visits.bought(users, day, horizon, known)
-    if len(users) < LEAST_USERS or bought.all() or not bought.any():
-        return None
-    return columns, bought
 
 
 def _measures(judged: dict[str, tuple[np.ndarray, np.ndarray]], horizon: int) -> Iterator[dict[str, Any]]:

@@ -30,7 +30,7 @@ class Visits:
     user: np.ndarray  # int64 [R]
     day: np.ndarray  # int64 [R]
     known: np.ndarray  # int64 [R]
-    lines: np.ndarray  # float64 [R], distinct items bought
+    lines: np.ndarray  # float64 [R], rows of purchases
     spend: np.ndarray  # float64 [R]
     looks: np.ndarray  # float64 [R], views and carts
 

@@ -106,15 +106,15 @@ def interactions(settings: Settings, as_of: date, days: int | None = None) -> pa
 def user_days(settings: Settings, as_of: date, days: int) -> pa.Table:
     """What each user did on each of the `days` days up to `as_of`, as far as it was known then, by day of delivery.
 
-    Columns: user_id, event_date, landing_date, lines (distinct items bought), spend (their money), looks (views and
-    carts). In the order of the first three.
+    Columns: user_id, event_date, landing_date, lines (rows of purchases), spend (their money), looks (views and carts).
+    In the order of the first three.
     """
     partitions = [d for d in active_files(settings, EVENTS.name) if as_of - timedelta(days) < d <= as_of]
     with duckdb.connect(config={"memory_limit": settings.memory_limit}) as connection:
         connection.register("events", dataset(settings, EVENTS.name, partitions))
         return connection.execute(
             "select user_id, event_date, landing_date,"
-            " count(distinct item_id) filter (event_type = 'purchase') as lines,"
+            " count(*) filter (event_type = 'purchase') as lines,"
             " cast(coalesce(sum(quantity * unit_price) filter (event_type = 'purchase'), 0) as double) as spend,"
             " count(*) filter (event_type <> 'purchase') as looks"
             " from events where landing_date <= ? and not is_duplicate and user_id is not null"

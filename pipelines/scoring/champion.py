@@ -22,9 +22,10 @@ def fitted(settings: Settings, known: Night, folder: Path | None = None) -> "tup
     """
     from models.artefact import ArtefactError
     from models.recommender import floors
-    from models.recommender.configs import STARTER
+    from models.recommender.configs import STARTER, Ranker
     from models.recommender.saved import load, refit, save, starter
     from models.registry import champion_as_of
+    from models.trees import NoTrees, require
 
     champion = champion_as_of(settings.models, RECOMMENDER, known.day)
     found: tuple[Config, Recommender] | None = None
@@ -38,10 +39,12 @@ def fitted(settings: Settings, known: Night, folder: Path | None = None) -> "tup
             except floors.NotApplicable as reason:
                 note = f"{note}; not applicable tonight ({reason}): the {STARTER}"
         config, model = found or starter(known.data)
+        if isinstance(config, Ranker):
+            require()
         folder = folder or settings.models / RECOMMENDER / "nightly" / str(known.day)
         version = save(folder, name, config, known.day, known.data.items, model)
         return load(folder / version).model, name, version, note
-    except ArtefactError as error:
+    except (ArtefactError, NoTrees) as error:
         raise NightmarketError(f"night {known.day}: {error}") from error
 
 

@@ -16,6 +16,7 @@ from pipelines import ops
 from pipelines.contracts import OPS_GATE
 from pipelines.errors import NightmarketError, UsageError
 from pipelines.promotion import promote, roll_back_model
+from pipelines.second_stage import contenders
 from pipelines.settings import Settings
 from pipelines.training import train
 from tests.models.shop import MONDAY, seasonal_rows
@@ -83,6 +84,16 @@ def test_the_second_stage_stands_where_it_beats_the_blend_beyond_doubt(settings:
         settings, {**FLOORS, "blend": 0.6, "ranker": 0.6, "champion": 0.6}, "2024-05-08", training.versions["ranker"]
     )
     assert promote(settings, "recommender")["model_name"] == "blend"
+
+
+def test_only_a_second_stage_that_beats_the_blend_is_a_candidate() -> None:
+    draw = np.random.default_rng(1)
+    blend = {"all": draw.uniform(0.2, 0.8, 200)}
+    better, alike = ({"all": blend["all"] + gain + draw.normal(0, 0.02, 200)} for gain in (0.05, 0.0))
+    assert contenders({"blend": blend, "ranker": better}) == ["ranker", "blend"]
+    assert contenders({"blend": blend, "ranker": alike}) == ["blend"]
+    assert contenders({"blend": blend}) == ["blend"]
+    assert contenders({"item_knn": blend}) == []
 
 
 def test_a_second_stage_that_harms_the_tail_leaves_the_place_to_the_blend(settings: Settings) -> None:

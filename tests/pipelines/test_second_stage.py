@@ -11,6 +11,7 @@ import pytest
 
 from models.registry import Promotion
 from models.registry import promote as append
+from models.trees import NoTrees
 from pipelines.contracts import (
     OPS_MODEL_METRICS,
     SCORES_NEXT_BASKET,
@@ -18,6 +19,7 @@ from pipelines.contracts import (
     SCORES_RECOMMENDATIONS,
     Table,
 )
+from pipelines.errors import NightmarketError
 from pipelines.fence import take
 from pipelines.scoring import score
 from pipelines.settings import Settings
@@ -92,6 +94,21 @@ def test_it_is_judged_beside_the_others_and_scores_a_night(settings: Settings) -
     assert shown == [("ranker", scored["model_version"])]
     chances = rows(settings, f"select min(score), max(score) from {SCORES_RECOMMENDATIONS.name}")
     assert 0 <= chances[0][0] < chances[0][1] < 1
+
+
+def test_a_champion_with_trees_says_what_is_missing_to_read_them(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = train(settings, "recommender", until=LAST - timedelta(1), choices=QUICK)
+    version = result["versions"]["ranker"]
+    append(settings.models, Promotion("recommender", "ranker", version, result["cutoff"], result["until"], "", ""))
+
+    def gone() -> None:
+        raise NoTrees("LightGBM cannot be loaded (libgomp); apt-get install libgomp1")
+
+    monkeypatch.setattr("models.trees.require", gone)
+    with pytest.raises(NightmarketError, match=f"night {LAST}: LightGBM cannot be loaded .* apt-get install libgomp1"):
+        run(settings)
 
 
 def test_the_test_days_reach_no_tree(settings: Settings, tmp_path: Path) -> None:

@@ -6,14 +6,18 @@ import pytest
 from models.calibration import auc, calibration_error
 from models.propensity import forecast as forecasting
 from models.propensity import learners
-from models.propensity.forecast import HORIZONS, LEAST_USERS, forecast, forecasts
+from models.propensity.forecast import HORIZONS, LEAST_USERS, Forecast, Past, forecasts
 from models.propensity.learners import COUNTS, LINE, TABLE, TREES, Line, Table, counts
-from models.propensity.visits import FREQUENCY, NAMES, RECENCY
+from models.propensity.visits import FREQUENCY, NAMES, RECENCY, Visits
 from models.trees import NoTrees
 from tests.models.propensity.shop import TODAY, rhythm, visits
 
 
-def until(day: int, rows: list[tuple[int, int]], users: int = 400) -> "forecasting.Visits":
+def forecast(shop: Visits, horizon: int) -> Forecast:
+    return forecasting.forecast(Past(shop), horizon)
+
+
+def until(day: int, rows: list[tuple[int, int]], users: int = 400) -> Visits:
     return visits([row for row in rows if row[1] <= day], users, today=day)
 
 
@@ -80,7 +84,7 @@ def test_nothing_after_today_is_looked_at() -> None:
     ends = until(day, rows)
     goes_on = visits(rows, 400, today=day)
     for name in (TABLE, LINE, TREES):
-        made, other = (forecasting.make(shop, name, day, 7) for shop in (ends, goes_on))
+        made, other = (forecasting.make(Past(shop), name, day, 7) for shop in (ends, goes_on))
         assert made is not None and other is not None
         columns = ends.at(day)[1]
         assert np.array_equal(made.chance(columns), other.chance(columns))
