@@ -46,7 +46,13 @@ def wanted(sequences: str, shop: str) -> list[Wanted]:
         Wanted("timesplit", ("--data", "complete_journey", "--until", "2017-12-27")),
         Wanted("second_stage", ("--data", shop, "--until", "2011-09-30")),
         Wanted("second_stage", ("--data", "complete_journey", "--until", "2017-12-27")),
-        Wanted("explanations", ("--data", shop)),
+        Wanted("explanations", ("--data", shop, "--until", "2011-09-30")),
+        Wanted("explanations", ("--data", "complete_journey", "--until", "2017-12-27", "--config", "quick")),
+        Wanted("cold_start", ("--data", shop, "--from", "2011-07-01", "--nights", "77")),
+        Wanted("cold_start", ("--data", "complete_journey", "--from", "2017-04-01", "--config", "quick")),
+        Wanted("scoring", ("--data", sequences)),
+        Wanted("preprocess", ("--data", shop)),
+        Wanted("nights", ("--data", shop)),
     ]
 
 
@@ -92,20 +98,37 @@ def kept(text: str) -> dict[str, str]:
     return {part.split("\n", 1)[0].strip(): part.split("\n", 1)[1].strip() for part in parts}
 
 
-def as_lines(found: dict[str, Any]) -> list[str]:
-    """A table of each group of rows that have the same kind of values, and a line for each other value."""
+def as_lines(found: dict[str, Any], within: str = "") -> list[str]:
+    """A line for each value, then a table of each group of rows, and the same again of each group of groups."""
     lines: list[str] = []
-    tables: list[str] = []
-    for name, value in found.items():
-        if isinstance(value, dict) and value and all(isinstance(row, dict) for row in value.values()):
-            columns = list(dict.fromkeys(key for row in value.values() for key in row))
-            tables += ["", f"| {name} | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
-            tables += [
-                f"| {key} | " + " | ".join(said(row.get(c)) for c in columns) + " |" for key, row in value.items()
-            ]
+    groups: list[str] = []
+    for key, value in found.items():
+        name = f"{within}{key}"
+        if isinstance(value, dict) and any(isinstance(part, dict) for part in value.values()):
+            groups += (
+                as_table(name, value) if is_table(value) else ["", f"**{name}**", "", *as_lines(value, f"{name}, ")]
+            )
         elif not isinstance(value, list):
-            lines.append(f"- {name}: {said(value)}")
-    return lines + tables
+            lines.append(f"- {key}: {said(value)}")
+    return lines + groups
+
+
+def is_table(value: dict[str, Any]) -> bool:
+    """Rows by name, whose cells are no groups themselves."""
+    rows = list(value.values())
+    return all(isinstance(row, dict) for row in rows) and not any(
+        isinstance(part, dict)
+        for row in rows
+        for cell in row.values()
+        if isinstance(cell, dict)
+        for part in cell.values()
+    )
+
+
+def as_table(name: str, rows: dict[str, dict[str, Any]]) -> list[str]:
+    columns = list(dict.fromkeys(key for row in rows.values() for key in row))
+    body = [f"| {key} | " + " | ".join(said(row.get(c)) for c in columns) + " |" for key, row in rows.items()]
+    return ["", f"| {name} | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|", *body]
 
 
 def said(value: object) -> str:
@@ -117,10 +140,13 @@ def said(value: object) -> str:
 
 
 def commit() -> str:
-    ran = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return ran.stdout.strip() or "unknown"
+    """The commit, marked where files beside RESULTS.md differ from it."""
+    changed = _git("status", "--porcelain", "--", ".", f":!{RESULTS.relative_to(ROOT)}")
+    return (_git("rev-parse", "--short", "HEAD") or "unknown") + ("-dirty" if changed else "")
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def machine() -> str:

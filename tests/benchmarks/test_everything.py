@@ -20,8 +20,16 @@ def test_groups_become_tables_and_single_values_lines() -> None:
     ]
 
 
+def test_groups_of_groups_have_a_heading_each() -> None:
+    one = {"peers": {"faiss": {"ratio": 4}}, "users_per_second": 7}
+    assert as_lines({"12000": one}) == [
+        "", "**12000**", "", "- users_per_second: 7", "", "| 12000, peers | ratio |", "|---|---|", "| faiss | 4 |",
+    ]  # fmt: skip
+
+
 def test_a_section_takes_the_place_of_its_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(everything, "RESULTS", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(everything, "commit", lambda: "abc")
     first, second = Wanted("sequential", ("--data", "x/Beauty.txt")), Wanted("training", ("--data", "x/Beauty.txt"))
     write(first, ['{"users": 1}'], 0, 2.0)
     write(second, ['{"users": 2}'], 0, 2.0)

@@ -1,0 +1,136 @@
+"""What a night costs as history grows: the same shop after 90 and after 360 days, from landing to what BI reads.
+
+    .venv/bin/python -m benchmarks.nights --data FOLDER_OF_UCI_CSVS
+
+Protocol. The last 28 delivery days of UCI Online Retail are delivered again and again, up to the same date, in two
+homes that differ by how long ago the shop opened. So every stretch of 28 days has the same users, items and number of
+events, whatever lies before it. `nightmarket history` brings in all but the last days, then each home runs the same
+nights by turns with `nightmarket night`, the starter scoring, publish included. `training_days` is what a night reads
+of history for the models, 180 by default: a young shop has less than that, so `--training-days 90` (the default here)
+asks what *history* costs, and 180 what models that see twice the days cost as well. Reported are medians over the
+nights, and the median of the older home's share over the younger's, night by night.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from benchmarks import _scaled
+from benchmarks._measure import Ran, nightmarket
+from pipelines.contracts import EVENTS, PRODUCTS, USERS
+
+LAST = date(2011, 10, 13)
+CYCLE = 28
+COMPARED = ("seconds", "cpu_seconds", "peak_mib")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.nights", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of UCI Online Retail CSV files, one a day")
+    parser.add_argument("--days", type=int, nargs=2, default=[90, 360], help="age of the two shops")
+    parser.add_argument("--copies", type=int, default=4, help="of the origin's customers")
+    parser.add_argument("--nights", type=int, default=3)
+    parser.add_argument("--training-days", type=int, default=90)
+    parser.add_argument("--work", type=Path, help="where temporary data goes")
+    asked = parser.parse_args()
+    work = Path(tempfile.mkdtemp(prefix="nightmarket-nights-", dir=asked.work)).resolve()
+    try:
+        origin = _scaled.land_origin(asked.data, work / "origin")
+        homes = {days: opened(origin, work / str(days), days, asked) for days in asked.days}
+        ran = [
+            {days: night(home, LAST - timedelta(left), asked.training_days) for days, home in homes.items()}
+            for left in reversed(range(asked.nights))
+        ]
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    print(json.dumps(summary(ran, asked)), flush=True)
+
+
+def opened(origin: Path, home: Path, days: int, asked: argparse.Namespace) -> Path:
+    """A home with all of the shop's days landed and all but the last `--nights` of them in the lake."""
+    shop = home / "landing" / _scaled.SOURCE
+    shop.mkdir(parents=True)
+    shutil.copy(origin / "_source.json", shop)
+    events = write_shop(origin, shop, days, asked.copies)
+    until = LAST - timedelta(asked.nights)
+    ran = nightmarket(home, "history", "--until", str(until), training_days=str(asked.training_days))
+    say(f"{days} days, {events:,} events: history in {ran.seconds} s")
+    return home
+
+
+def write_shop(origin: Path, shop: Path, days: int, copies: int) -> int:
+    """Landing files of the `days` days up to LAST: the origin's newest deliveries in turn, LAST always the newest one.
+    `copies` says how many customers stand for each of the origin's. Returns the number of events.
+    """
+    delivered = sorted((origin / EVENTS.name).glob("date=*"))[-CYCLE:]
+    events = 0
+    with duckdb.connect(config={"threads": 2, "memory_limit": "2GB"}) as bench:
+        for back in range(days):
+            day, taken = LAST - timedelta(back), delivered[-1 - back % CYCLE]
+            for name in (EVENTS.name, PRODUCTS.name, USERS.name):
+                held = [str(path) for path in sorted((origin / name / taken.name).glob("*.parquet"))]
+                if held:
+                    folder = shop / name / f"date={day}"
+                    folder.mkdir(parents=True)
+                    query = f"copy ({rows_of(name, held, day, copies)}) to '{folder / 'part.parquet'}'"
+                    written = bench.execute(query).fetchall()[0][0]
+                    events += written if name == EVENTS.name else 0
+    return events
+
+
+def rows_of(name: str, held: list[str], day: date, copies: int) -> str:
+    """SQL of what `day` delivers of entity `name`: the rows of the files `held`, for each customer `copies` of them."""
+    source = f"read_parquet({held!r}, hive_partitioning = false)"
+    if name == PRODUCTS.name:
+        return f"select * exclude (line) from {source} where unreadable is null"
+    own = "user_id || '-' || copy as user_id"
+    if name == EVENTS.name:
+        own += f", event_id || '-' || copy || '-{day}' as event_id"
+        own += (
+            f", session_id || '-' || copy || '-{day}' as session_id, '{day}' || substr(occurred_at, 11) as occurred_at"
+        )
+    return (
+        f"select * exclude (line, copy) replace ({own})"
+        f" from {source} cross join range({copies}) as copies(copy) where unreadable is null"
+    )
+
+
+def night(home: Path, day: date, training_days: int) -> Ran:
+    ran = nightmarket(home, "night", "--date", str(day), training_days=str(training_days))
+    say(f"{home.name} days, night {day}: {ran.seconds} s, CPU {ran.cpu_seconds} s, {ran.peak_mib} MiB")
+    return ran
+
+
+def summary(ran: list[dict[int, Ran]], asked: argparse.Namespace) -> dict[str, Any]:
+    young, old = asked.days
+
+    def median(days: int, name: str) -> float:
+        return round(statistics.median(getattr(turn[days], name) for turn in ran), 1)
+
+    grows = {
+        name: round(statistics.median(getattr(turn[old], name) / getattr(turn[young], name) for turn in ran), 3)
+        for name in COMPARED
+    }
+    return {
+        "benchmark": "nights", "training_days": asked.training_days, "copies": asked.copies, "nights": asked.nights,
+        "models": {f"{days} days": {name: median(days, name) for name in COMPARED} for days in asked.days},
+        f"{old} over {young} days": grows, "steps": {days: ran[-1][days].result for days in asked.days},
+        "cpus": os.cpu_count(), "load_average": round(os.getloadavg()[1], 1),
+    }  # fmt: skip
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
