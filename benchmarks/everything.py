@@ -68,16 +68,26 @@ def main() -> None:
             continue
         print(f"== {one.said()}", flush=True)
         started = time.monotonic()
-        ran = subprocess.run(one.command(), cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-        took = time.monotonic() - started
-        if ran.returncode != 0:
+        last, code = run(one)
+        if code != 0:
             failed.append(one.said())
-        write(one, ran.stdout.strip().splitlines()[-1:], ran.returncode, took)
+        write(one, last, code, time.monotonic() - started)
     if failed:
         raise SystemExit(f"failed: {'; '.join(failed)}")
 
 
-def write(one: Wanted, last: list[str], code: int, took: float) -> None:
+def run(one: Wanted) -> tuple[str, int]:
+    """Its last line and its exit code. What it says is shown as it comes."""
+    last = ""
+    with subprocess.Popen(one.command(), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            last = line.strip() or last
+            print(line, end="", flush=True)
+    return last, process.returncode
+
+
+def write(one: Wanted, last: str, code: int, took: float) -> None:
     """Put the section of this benchmark in the place of its last one."""
     sections = kept(RESULTS.read_text() if RESULTS.exists() else "")
     title = f"{one.name} {Path(one.arguments[1]).name}"
@@ -85,7 +95,7 @@ def write(one: Wanted, last: list[str], code: int, took: float) -> None:
     if code != 0:
         lines += ["", f"**It ended with {code}.**"]
     elif last:
-        lines += ["", *as_lines(json.loads(last[0]))]
+        lines += ["", *as_lines(json.loads(last))]
     sections[title] = "\n".join(lines)
     head = "# Results\n\nWritten by `make bench`; what each figure means stands at the top of the benchmark's file.\n"
     body = "".join(f"\n## {name}\n\n{text}\n" for name, text in sections.items())

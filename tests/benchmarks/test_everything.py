@@ -31,11 +31,19 @@ def test_a_section_takes_the_place_of_its_last_one(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(everything, "RESULTS", tmp_path / "RESULTS.md")
     monkeypatch.setattr(everything, "commit", lambda: "abc")
     first, second = Wanted("sequential", ("--data", "x/Beauty.txt")), Wanted("training", ("--data", "x/Beauty.txt"))
-    write(first, ['{"users": 1}'], 0, 2.0)
-    write(second, ['{"users": 2}'], 0, 2.0)
-    write(first, [], 1, 2.0)
+    write(first, '{"users": 1}', 0, 2.0)
+    write(second, '{"users": 2}', 0, 2.0)
+    write(first, "", 1, 2.0)
     sections = kept((tmp_path / "RESULTS.md").read_text())
     assert list(sections) == ["sequential Beauty.txt", "training Beauty.txt"]
     assert "ended with 1" in sections["sequential Beauty.txt"]
     assert "- users: 2" in sections["training Beauty.txt"]
     assert "-m benchmarks.training --data Beauty.txt" in sections["training Beauty.txt"]
+
+
+def test_what_a_benchmark_says_last_is_its_answer(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Wanted, "command", lambda self: ["sh", "-c", "echo one; echo; echo '{}'; echo; exit 3"])
+    assert everything.run(Wanted("any", ())) == ("{}", 3)
+    assert "one" in capfd.readouterr().out
