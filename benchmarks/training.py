@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="one user a line: an id, then item ids in time order")
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--look", type=int, default=60, help="seconds in which an epoch is timed")
-    parser.add_argument("--seconds", type=int, default=600, help="seconds of training at equal wall-clock")
+    parser.add_argument("--seconds", type=int, default=300, help="seconds of training at equal wall-clock")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
