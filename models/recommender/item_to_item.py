@@ -1,5 +1,6 @@
 """Users' histories times an item-to-item matrix: the form that item-kNN, the transition model and EASE share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -78,6 +79,17 @@ class ItemToItem:
         if isinstance(self.matrix, np.ndarray):
             return {"matrix": self.matrix}
         return {"indptr": self.matrix.indptr, "indices": self.matrix.indices, "data": self.matrix.data}
+
+
+def similar_in_turn(
+    matrices: Sequence[ItemToItem], items: np.ndarray, k: int, available: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `ItemToItem.similar`: each matrix speaks for the items of which those before it know nothing available."""
+    found, scores = matrices[0].similar(items, k, available)
+    for matrix in matrices[1:]:
+        silent = np.flatnonzero(found[:, 0] < 0)
+        found[silent], scores[silent] = matrix.similar(items[silent], k, available)
+    return found, scores
 
 
 def _similar_dense(rows: np.ndarray, block: np.ndarray, k: int, available: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

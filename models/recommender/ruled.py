@@ -5,14 +5,14 @@ candidates; only the lists that more candidates could change are ranked again wi
 list does not depend on how many there were at first, nor on how users are blocked.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
 from models.interactions import Interactions
-from models.recommender.item_to_item import ItemToItem
+from models.recommender.item_to_item import ItemToItem, similar_in_turn
 from models.recommender.newcomers import Newcomers, beside, filled, placed
 from models.recommender.popular import PopularModel
 from models.recommender.ranking import BLOCK_CELLS, Ranked, Recommender, rank_users
@@ -207,13 +207,14 @@ def crowd_list(fill: Crowd, k: int, available: np.ndarray, policy: Policy) -> Ru
     return _read(block, lists, policy, nowhere, nowhere)
 
 
-def similar_by_rules(ground: Ground, matrix: ItemToItem, items: np.ndarray, policy: Policy) -> Ruled:
+def similar_by_rules(ground: Ground, matrices: Sequence[ItemToItem], items: np.ndarray, policy: Policy) -> Ruled:
     """What goes with each of `items` int [n]; an item is never listed with itself, not even where it is pinned."""
     allowed = ground.available & ~policy.hidden
-    boosted = ItemToItem(_columns_times(matrix, policy.factor), matrix.weighting) if policy.boosts else matrix
+    if policy.boosts:
+        matrices = [ItemToItem(_columns_times(one, policy.factor), one.weighting) for one in matrices]
 
     def ruled(owners: np.ndarray, wide: int) -> tuple[Ruled, np.ndarray]:
-        rest = boosted.similar(owners, wide, allowed)
+        rest = similar_in_turn(matrices, owners, wide, allowed)
         complete = _complete(rest[0], len(allowed))
         first = (rest[0][:, : ground.k], rest[1][:, : ground.k])
         head = beside(*first, ground.newcomers, owners, allowed, ground.new_places)

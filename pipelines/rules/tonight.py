@@ -120,12 +120,12 @@ class Tonight:
         known = self.known
         return Ground(known.data, k, known.available, known.newcomers, self.settings.new_item_places)
 
-    def similar(self, matrix: "ItemToItem", items: np.ndarray, k: int) -> "Ruled":
+    def similar(self, matrices: "Sequence[ItemToItem]", items: np.ndarray, k: int) -> "Ruled":
         """What goes with each of `items`."""
         from models.recommender.ruled import similar_by_rules
 
         numbers = [n for n, rule in enumerate(self.rules) if "similar" in rule.lists]
-        listed = similar_by_rules(self._ground(k), matrix, items, self.policy(numbers))
+        listed = similar_by_rules(self._ground(k), matrices, items, self.policy(numbers))
         self._count(numbers, listed.touched)
         return listed
 

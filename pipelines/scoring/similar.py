@@ -24,11 +24,11 @@ def similar(
     """What goes with each item sold in the window, by the item matrices of the model that scores, the heaviest first.
 
     Each matrix speaks for the items of which those before it know nothing: some count only what enough people had.
-    Under rules the heaviest alone speaks.
 
     Newcomers stand beside what they are like, in at most `new_item_places` places of a list. What a newcomer's own
     list lacks is filled with what it is like, by cosine.
     """
+    from models.recommender.item_to_item import similar_in_turn
     from models.recommender.newcomers import beside, filled
 
     touched = None
@@ -37,14 +37,11 @@ def similar(
     bought[known.newcomers.items] = True
     owners = np.flatnonzero(bought)
     if rules is None:
-        items, scores = matrices[0].similar(owners, settings.top_k, known.available)
-        for matrix in matrices[1:]:
-            silent = np.flatnonzero(items[:, 0] < 0)
-            items[silent], scores[silent] = matrix.similar(owners[silent], settings.top_k, known.available)
+        items, scores = similar_in_turn(matrices, owners, settings.top_k, known.available)
         items, scores, new = beside(items, scores, known.newcomers, owners, known.available, settings.new_item_places)
         items, scores, alike = filled(items, scores, known.newcomers, owners, known.available)
     else:
-        ruled = rules.similar(matrices[0], owners, settings.top_k)
+        ruled = rules.similar(matrices, owners, settings.top_k)
         items, scores, new, alike, touched = ruled.items, ruled.scores, ruled.new, ruled.alike, ruled.touched
     row, place = np.nonzero(items >= 0)
     source = owners[row]

@@ -13,7 +13,7 @@ from scipy import sparse
 from models.interactions import Interactions, encode
 from models.recommender import item_knn, popular, transition
 from models.recommender.configs import ItemKnn, Popular, Transition
-from models.recommender.item_to_item import ItemToItem
+from models.recommender.item_to_item import ItemToItem, similar_in_turn
 from models.recommender.newcomers import beside, filled, newcomers, placed
 from models.recommender.ranking import rank_users
 from models.recommender.ruled import Ground, Ruled, crowd, crowd_list, rank_by_rules, similar_by_rules
@@ -193,14 +193,16 @@ def test_similar_items_under_rules(seed: int, dense: bool) -> None:
     matrix = transition.fit(data, Transition())
     if dense:
         matrix = ItemToItem(np.asarray(matrix.matrix.todense()), matrix.weighting)
+    some = sparse.csr_array(matrix.matrix * (np.arange(len(data.items)) % 3 > 0)[:, None])  # knows nothing of a third
+    matrices = [ItemToItem(some, matrix.weighting), matrix]
     base = ground(data, available, np.arange(len(data.items)) % 4 == 1, places=2)
     items = np.arange(len(data.items))
-    lists = similar_by_rules(base, matrix, items, policy)
+    lists = similar_by_rules(base, matrices, items, policy)
     assert (lists.items != items[:, None]).all()
     keeps(policy, available, lists.items)
-    plain, values, new = beside(*matrix.similar(items, K, available), base.newcomers, items, available, 2)
+    plain, values, new = beside(*similar_in_turn(matrices, items, K, available), base.newcomers, items, available, 2)
     plain, values, alike = filled(plain, values, base.newcomers, items, available)
-    free = similar_by_rules(base, matrix, items, Policy(0, np.zeros(len(items), dtype=bool)))
+    free = similar_by_rules(base, matrices, items, Policy(0, np.zeros(len(items), dtype=bool)))
     assert np.array_equal(free.items, plain)
     assert np.array_equal(free.scores, np.where(plain >= 0, values, 0))
     assert np.array_equal(free.new, new)
