@@ -123,9 +123,21 @@ def summary(ran: list[dict[int, Ran]], asked: argparse.Namespace) -> dict[str, A
     return {
         "benchmark": "nights", "training_days": asked.training_days, "copies": asked.copies, "nights": asked.nights,
         "models": {f"{days} days": {name: median(days, name) for name in COMPARED} for days in asked.days},
-        f"{old} over {young} days": grows, "steps": {days: ran[-1][days].result for days in asked.days},
+        f"{old} over {young} days": grows, "seconds_by_step": steps(ran, asked.days),
         "cpus": os.cpu_count(), "load_average": round(os.getloadavg()[1], 1),
     }  # fmt: skip
+
+
+def steps(ran: list[dict[int, Ran]], ages: list[int]) -> dict[str, dict[str, float]]:
+    """Of each step of a night, the median seconds in each home."""
+    names = ran[0][ages[0]].result["steps"]
+    return {
+        name: {
+            f"{days} days": round(statistics.median(turn[days].result["steps"][name]["seconds"] for turn in ran), 2)
+            for days in ages
+        }
+        for name in names
+    }
 
 
 def say(line: str) -> None:

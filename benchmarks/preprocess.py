@@ -12,7 +12,8 @@ lake, make sessions, write partitions sorted by user, count per file. Every way 
 quarantine and the same counts, or the benchmark ends with 1. Apache Spark takes minutes for a million: `--spark-events`
 says up to which size it runs too.
 
-`seconds` are of a machine as busy as it was; ratios compare runs that followed each other, `cpu_seconds` says more.
+`seconds` are of a machine as busy as it was; ratios compare runs that followed each other, `cpu_seconds` says more, but
+not of Apache Spark: its JVM is nobody's child that is waited for.
 """
 
 import argparse

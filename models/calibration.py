@@ -89,9 +89,11 @@ def resampled(
     if not len(chance):
         return float("nan"), float("nan")
     generator = np.random.default_rng(seed)
+    order = np.argsort(chance, kind="stable")
+    chance, happened = chance[order], happened[order]
     found = []
     for _ in range(n):
-        rows = generator.integers(0, len(chance), len(chance))
+        rows = np.sort(generator.integers(0, len(chance), len(chance)))  # in order already: statistics sort them again
         found.append(statistic(chance[rows], happened[rows]))
     low, high = np.nanpercentile(found, [2.5, 97.5])
     return float(low), float(high)

@@ -68,11 +68,12 @@ def score(settings: Settings, night: date, attempt: Attempt, new_rules: bool = F
     stamp = Stamp(name, version, attempt.id, datetime.now(UTC))
     begun = time.monotonic()
     tonight = None if rules is None else Tonight(settings, rules, known)
-    with ThreadPoolExecutor(1) as beside:  # the forecasts read their own rows and mostly use one core
-        foretold = beside.submit(lambda: (propensity(settings, night, stamp), next_basket(settings, known, stamp)))
+    with ThreadPoolExecutor(2) as beside:  # the forecasts read their own rows and mostly use one core each
+        likely_made = beside.submit(propensity, settings, night, stamp)
+        baskets_made = beside.submit(next_basket, settings, known, stamp)
         tables = lists_of(settings, known, model, fill, stamp, tonight)
         ranked = time.monotonic() - begun
-        likely, baskets = foretold.result()
+        likely, baskets = likely_made.result(), baskets_made.result()
     tables |= {SCORES_PROPENSITY: likely.rows, SCORES_NEXT_BASKET: baskets.rows}
     fault_point("score.scored")
     with guard(settings, attempt), ops.writing(settings) as connection:
