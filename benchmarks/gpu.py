@@ -63,7 +63,8 @@ for _name in ("scipy", "scipy.sparse", "scipy.sparse.linalg", "safetensors", "sa
     except ImportError:
         sys.modules[_name] = _Missing(_name)
 
-from models.loop import autocast, device_of, lowered, process_group, seed_step  # noqa: E402
+from models.devices import autocast, device_of, lowered, process_group  # noqa: E402
+from models.loop import seed_step  # noqa: E402
 from models.recommender.configs import EVENT_WEIGHTS, Transformer  # noqa: E402
 from models.recommender.engine.engine import Engine  # noqa: E402
 from models.recommender.net import Net  # noqa: E402

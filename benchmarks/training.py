@@ -26,8 +26,9 @@ import torch
 from benchmarks._leave_one_out import Histories, read, split_before
 from benchmarks._peers import ask, pins
 from models import metrics
+from models.devices import device_of
 from models.interactions import Interactions
-from models.loop import LoopConfig, device_of, fit
+from models.loop import LoopConfig, fit
 from models.recommender.configs import SEQUENTIAL
 from models.recommender.evaluation import SEED
 from models.recommender.learned import begin, learn

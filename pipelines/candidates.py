@@ -27,7 +27,7 @@ def fit_floors(run: Run) -> None:
 
 def learn_and_blend(run: Run, config: "TransformerConfig", device: str, folder: Path, observe: Any) -> None:
     """The transformer and its blend with the floors, both without a look at the test days."""
-    from models.loop import first_process
+    from models.devices import first_process
     from models.recommender import floors
     from models.recommender.blend import BlendModel, learn_weights
     from models.recommender.configs import BLEND, RANKER, TRANSFORMER, Blend, Ranker, Transformer

@@ -33,7 +33,7 @@ def train(
     registry and, with curves, pictures and a model card, to MLflow; nothing is promoted. Started by torchrun, the first
     process does all this and the others only share the transformer's steps. The same data and choices end equal.
     """
-    from models.loop import first_process
+    from models.devices import first_process
 
     chosen = choices or Choices()
     run = begin(settings, family, until, progress, chosen)

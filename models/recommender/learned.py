@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 import torch
 from scipy import sparse
 
+from models.devices import device_of, process_group
 from models.interactions import Interactions
-from models.loop import Fitted, LoopConfig, Observer, device_of, fit, process_group
+from models.loop import Fitted, LoopConfig, Observer, fit
 from models.recommender import transition
 from models.recommender.configs import TRANSITION, Transformer, Transition
 from models.recommender.evaluation import evaluate

@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from models.devices import lowered
 from models.interactions import Interactions
-from models.loop import lowered
 from models.recommender import occlusion
 from models.recommender.configs import Transformer
 from models.recommender.history import ragged

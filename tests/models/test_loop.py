@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from models.artefact import META, TENSORS
-from models.loop import LATEST, Fitted, LoopConfig, fit
+from models.checkpoints import LATEST
+from models.loop import Fitted, LoopConfig, fit
 
 CPU = torch.device("cpu")
 CONFIG = LoopConfig(epochs=5, patience=10, checkpoint_steps=3, seed=7)

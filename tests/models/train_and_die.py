@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from models.loop import first_process, fit, process_group
+from models.devices import first_process, process_group
+from models.loop import fit
 from models.recommender.transformer import Batch, SequenceTask
 from tests.models.learners import loop, ordered_rows, ordered_split, task_and_net
 
