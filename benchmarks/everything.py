@@ -31,6 +31,11 @@ class Wanted:
     def command(self) -> list[str]:
         return [sys.executable, "-m", f"benchmarks.{self.name}", *self.arguments]
 
+    @property
+    def title(self) -> str:
+        """Of its section: what ran on what."""
+        return f"{self.name} {Path(self.arguments[1]).name}"
+
     def said(self) -> str:
         """The command as another machine would give it: of a path only its name."""
         return " ".join(
@@ -60,11 +65,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.everything", description=__doc__.splitlines()[0])
     parser.add_argument("--sequences", required=True, help="a file of the S3-Rec form")
     parser.add_argument("--shop", required=True, help="a folder of UCI CSV files, one a day")
-    parser.add_argument("--only", nargs="*", default=(), help="names of benchmarks; the sections of the others stay")
+    parser.add_argument(
+        "--only", nargs="*", default=(), help="benchmarks, or titles of sections; the other sections stay"
+    )
     asked = parser.parse_args()
     failed = []
     for one in wanted(asked.sequences, asked.shop):
-        if asked.only and one.name not in asked.only:
+        if asked.only and not {one.name, one.title} & set(asked.only):
             continue
         print(f"== {one.said()}", flush=True)
         started = time.monotonic()
@@ -90,13 +97,12 @@ def run(one: Wanted) -> tuple[str, int]:
 def write(one: Wanted, last: str, code: int, took: float) -> None:
     """Put the section of this benchmark in the place of its last one."""
     sections = kept(RESULTS.read_text() if RESULTS.exists() else "")
-    title = f"{one.name} {Path(one.arguments[1]).name}"
     lines = [f"    {one.said()}", "", f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {machine()}, {took:.0f} s"]
     if code != 0:
         lines += ["", f"**It ended with {code}.**"]
     elif last:
         lines += ["", *as_lines(json.loads(last))]
-    sections[title] = "\n".join(lines)
+    sections[one.title] = "\n".join(lines)
     head = "# Results\n\nWritten by `make bench`; what each figure means stands at the top of the benchmark's file.\n"
     body = "".join(f"\n## {name}\n\n{text}\n" for name, text in sections.items())
     RESULTS.write_text(head + body)
