@@ -17,6 +17,8 @@ import psutil
 
 ROOT = Path(__file__).parents[1]
 EVERY_SECONDS = 0.25
+REST = 20
+"""Times as long as a look took is waited before the next: the pages of a large process take a while to count."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,11 @@ class _Watch(threading.Thread):
         self.root, self.peak, self.stop = psutil.Process(pid), 0, threading.Event()
 
     def run(self) -> None:
-        while not self.stop.wait(EVERY_SECONDS):
+        pause = EVERY_SECONDS
+        while not self.stop.wait(pause):
+            started = time.monotonic()
             self.peak = max(self.peak, self._held())
+            pause = max(EVERY_SECONDS, REST * (time.monotonic() - started))
 
     def _held(self) -> int:
         try:

@@ -216,7 +216,7 @@ def _summary(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "benchmark": "preprocess",
         "formats": found,
         "grows": {form: _growth(sizes) for form, sizes in found.items()},
-        "memory_measured_as": "sum of PSS over the process tree, every 0.25 s",
+        "memory_measured_as": "sum of PSS over the process tree, up to four times a second",
         "cpus": os.cpu_count(),
         "machine_memory_mib": psutil.virtual_memory().total >> 20,
         "load_average": round(os.getloadavg()[1], 1),
