@@ -50,7 +50,7 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
 def main() -> None:
     parser = arguments("timesplit", __doc__)
     parser.add_argument("--until", type=date.fromisoformat, help="last test day; by default the newest in the lake")
-    parser.add_argument("--epochs", type=int, default=20, help="of RecTools' SASRec")
+    parser.add_argument("--epochs", type=int, default=10, help="of RecTools' SASRec")
     parser.add_argument("--config", default="base", help="of our transformer")
     asked = parser.parse_args()
     started = time.monotonic()
