@@ -56,27 +56,28 @@ def score(settings: Settings, night: date, attempt: Attempt, new_rules: bool = F
     from models.recommender.configs import Popular
 
     started = time.monotonic()
-    with ThreadPoolExecutor(1) as beside:  # torch takes seconds to import, the lake as long to read: together
-        beside.submit(importlib.import_module, "models.recommender.saved")
+    stamp = Stamp("", "", attempt.id, datetime.now(UTC))
+    with ThreadPoolExecutor(3) as beside:  # the two forecasts read their own rows and mostly use one core each
+        beside.submit(importlib.import_module, "models.recommender.saved")  # torch takes seconds to import
+        likely_made = beside.submit(propensity, settings, night, stamp)
         rules = rules_of(settings, night, new_rules)
         known = known_by(settings, night, rules)
-    with guard(settings, attempt):  # after the reading, so that a `publish-lake` killed during it is seen too
-        staging.require_whole(settings)
-    model, name, version, note = fitted(settings, known)
-    fault_point("score.fitted")
-    fill = popular.fit(known.data, Popular())
-    stamp = Stamp(name, version, attempt.id, datetime.now(UTC))
-    begun = time.monotonic()
-    tonight = None if rules is None else Tonight(settings, rules, known)
-    with ThreadPoolExecutor(2) as beside:  # the forecasts read their own rows and mostly use one core each
-        likely_made = beside.submit(propensity, settings, night, stamp)
+        with guard(settings, attempt):  # after the reading, so that a `publish-lake` killed during it is seen too
+            staging.require_whole(settings)
         baskets_made = beside.submit(next_basket, settings, known, stamp)
+        model, name, version, note = fitted(settings, known)
+        stamp = stamp.of(name, version)
+        fault_point("score.fitted")
+        fill = popular.fit(known.data, Popular())
+        begun = time.monotonic()
+        tonight = None if rules is None else Tonight(settings, rules, known)
         tables = lists_of(settings, known, model, fill, stamp, tonight)
         ranked = time.monotonic() - begun
         likely, baskets = likely_made.result(), baskets_made.result()
     tables |= {SCORES_PROPENSITY: likely.rows, SCORES_NEXT_BASKET: baskets.rows}
     fault_point("score.scored")
     with guard(settings, attempt), ops.writing(settings) as connection:
+        staging.require_whole(settings)  # the forecasts may have read later than `known_by`
         for table in SCORE_TABLES:
             replace_partition(connection, table, "scored_for", night, tables[table])
         keep(connection, night, rules)
@@ -87,16 +88,20 @@ def score(settings: Settings, night: date, attempt: Attempt, new_rules: bool = F
     prune(settings, RECOMMENDER, night, version)
     for found in (likely, baskets):
         prune(settings, found.family, night, found.version)
-    users, short = len(known.data.users), tables[SCORES_SHORT_LISTS]
+    users = len(known.data.users)
     return {
-        "rows": sum(table.num_rows for table in tables.values()), "users": users, "model_name": name,
+        **counted(tables), "users": users, "items": len(known.data.items), "model_name": name,
         "model_version": version, "note": note, likely.family: likely.note, baskets.family: baskets.note,
-        "items": len(known.data.items),
-        **{table.name: tables[table].num_rows for table in SCORE_TABLES},
-        "short_lists": sum(short["users"].to_pylist()), "seconds": round(time.monotonic() - started, 2),
-        "users_per_second": round(users / max(ranked, 1e-6), 1),
+        "seconds": round(time.monotonic() - started, 2), "users_per_second": round(users / max(ranked, 1e-6), 1),
         **summary(settings, tonight),
     }  # fmt: skip
+
+
+def counted(tables: dict[Table, pa.Table]) -> dict[str, Any]:
+    """Rows of each table and of all, and how many users' lists came out short."""
+    rows = {table.name: tables[table].num_rows for table in SCORE_TABLES}
+    short = sum(tables[SCORES_SHORT_LISTS]["users"].to_pylist())
+    return {"rows": sum(table.num_rows for table in tables.values()), **rows, "short_lists": short}
 
 
 def lists_of(
