@@ -101,7 +101,10 @@ def write(one: Wanted, last: str, code: int, took: float) -> None:
     if code != 0:
         lines += ["", f"**It ended with {code}.**"]
     elif last:
-        lines += ["", *as_lines(json.loads(last))]
+        found = json.loads(last)
+        if "data" in found:
+            found["data"] = Path(found["data"]).name
+        lines += ["", *as_lines(found)]
     sections[one.title] = "\n".join(lines)
     head = "# Results\n\nWritten by `make bench`; what each figure means stands at the top of the benchmark's file.\n"
     body = "".join(f"\n## {name}\n\n{text}\n" for name, text in sections.items())

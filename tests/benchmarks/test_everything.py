@@ -32,12 +32,14 @@ def test_a_section_takes_the_place_of_its_last_one(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(everything, "commit", lambda: "abc")
     first, second = Wanted("sequential", ("--data", "x/Beauty.txt")), Wanted("training", ("--data", "x/Beauty.txt"))
     write(first, '{"users": 1}', 0, 2.0)
-    write(second, '{"users": 2}', 0, 2.0)
+    write(second, '{"users": 2, "data": "/home/somebody/Beauty.txt"}', 0, 2.0)
     write(first, "", 1, 2.0)
     sections = kept((tmp_path / "RESULTS.md").read_text())
     assert list(sections) == ["sequential Beauty.txt", "training Beauty.txt"]
     assert "ended with 1" in sections["sequential Beauty.txt"]
     assert "- users: 2" in sections["training Beauty.txt"]
+    assert "- data: Beauty.txt" in sections["training Beauty.txt"]
+    assert "somebody" not in sections["training Beauty.txt"]
     assert "-m benchmarks.training --data Beauty.txt" in sections["training Beauty.txt"]
 
 
