@@ -114,22 +114,36 @@ def write(one: Wanted, last: str, code: int, took: float) -> None:
 def kept(text: str) -> dict[str, str]:
     """The sections of an earlier RESULTS.md by their title."""
     parts = text.split("\n## ")[1:]
-    return {part.split("\n", 1)[0].strip(): part.split("\n", 1)[1].strip() for part in parts}
+    return {part.split("\n", 1)[0].strip(): part.split("\n", 1)[1].strip("\n") for part in parts}
 
 
 def as_lines(found: dict[str, Any], within: str = "") -> list[str]:
     """A line for each value, then a table of each group of rows, and the same again of each group of groups."""
     lines: list[str] = []
     groups: list[str] = []
+    alike = {name: list(rows) for name, rows in _alike(found).items() if len(rows) > 1}
     for key, value in found.items():
         name = f"{within}{key}"
-        if isinstance(value, dict) and any(isinstance(part, dict) for part in value.values()):
+        rows = next((rows for rows in alike.values() if key in rows), None)
+        if rows is not None:
+            if key == rows[0]:  # the table stands where its first row did
+                groups += as_table(within.removesuffix(", "), {row: found[row] for row in rows})
+        elif isinstance(value, dict) and any(isinstance(part, dict) for part in value.values()):
             groups += (
                 as_table(name, value) if is_table(value) else ["", f"**{name}**", "", *as_lines(value, f"{name}, ")]
             )
         elif not isinstance(value, list):
             lines.append(f"- {key}: {said(value)}")
     return lines + groups
+
+
+def _alike(found: dict[str, Any]) -> dict[tuple[str, ...], list[str]]:
+    """Names of values that are rows with the same columns, by these."""
+    result: dict[tuple[str, ...], list[str]] = {}
+    for key, value in found.items():
+        if isinstance(value, dict) and is_table({key: value}) and not all(isinstance(v, dict) for v in value.values()):
+            result.setdefault(tuple(value), []).append(key)
+    return result
 
 
 def is_table(value: dict[str, Any]) -> bool:

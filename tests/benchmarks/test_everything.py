@@ -27,6 +27,14 @@ def test_groups_of_groups_have_a_heading_each() -> None:
     ]  # fmt: skip
 
 
+def test_rows_beside_other_values_share_a_table() -> None:
+    one = {"sail": {"seconds": 1, "phases": {"read": 0.5}}, "duckdb": {"seconds": 2, "phases": {}}, "equal": True}
+    assert as_lines({"parquet": one}) == [
+        "", "**parquet**", "", "- equal: True", "", "| parquet | seconds | phases |", "|---|---|---|",
+        "| sail | 1 | read 0.5 |", "| duckdb | 2 |  |",
+    ]  # fmt: skip
+
+
 def test_a_section_takes_the_place_of_its_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(everything, "RESULTS", tmp_path / "RESULTS.md")
     monkeypatch.setattr(everything, "commit", lambda: "abc")
@@ -40,7 +48,7 @@ def test_a_section_takes_the_place_of_its_last_one(tmp_path: Path, monkeypatch: 
     assert "- users: 2" in sections["training Beauty.txt"]
     assert "- data: Beauty.txt" in sections["training Beauty.txt"]
     assert "somebody" not in sections["training Beauty.txt"]
-    assert "-m benchmarks.training --data Beauty.txt" in sections["training Beauty.txt"]
+    assert sections["training Beauty.txt"].startswith("    .venv/bin/python -m benchmarks.training --data Beauty.txt\n")
 
 
 def test_what_a_benchmark_says_last_is_its_answer(
