@@ -19,18 +19,15 @@ says whether those of the first users are, bit for bit, what the CPU gives.
 """
 
 import argparse
-import importlib
 import itertools
 import json
 import os
 import statistics
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -40,36 +37,14 @@ from torch import nn
 from torch.distributed import all_gather_object
 from torch.nn.parallel import DistributedDataParallel
 
-
-class _Empty(type):
-    """A name that only appears in annotations of what is used here, with whatever is asked of it."""
-
-    def __getattr__(cls, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return _Empty(name, (), {})
-
-
-class _Missing(ModuleType):
-    """Stands in for a package that is not there."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(_Empty(self.__name__, (), {}), name)
-
-
-for _name in ("scipy", "scipy.sparse", "scipy.sparse.linalg", "safetensors", "safetensors.numpy"):
-    try:
-        importlib.import_module(_name)
-    except ImportError:
-        sys.modules[_name] = _Missing(_name)
-
-from models.devices import autocast, device_of, lowered, process_group  # noqa: E402
-from models.loop import seed_step  # noqa: E402
-from models.recommender.configs import EVENT_WEIGHTS, Transformer  # noqa: E402
-from models.recommender.engine.engine import Engine  # noqa: E402
-from models.recommender.net import Net  # noqa: E402
-from models.recommender.sequences import Moments  # noqa: E402
-from models.recommender.transformer import Batch, SequenceTask  # noqa: E402
+from benchmarks._bare import STOOD_IN_FOR
+from models.devices import autocast, deterministic, device_of, lowered, process_group
+from models.loop import seed_step
+from models.recommender.configs import EVENT_WEIGHTS, Transformer
+from models.recommender.engine.engine import Engine
+from models.recommender.net import Net
+from models.recommender.sequences import Moments
+from models.recommender.transformer import Batch, SequenceTask
 
 SEED = 20_180_101
 K = 20
@@ -102,7 +77,16 @@ def main() -> None:
         )
         if rank == 0:
             print(
-                json.dumps({**vars(asked), "device": name_of(device), "processes": world, **summed(found)}), flush=True
+                json.dumps(
+                    {
+                        **vars(asked),
+                        "device": name_of(device),
+                        "processes": world,
+                        "stood_in_for": STOOD_IN_FOR,
+                        **summed(found),
+                    }
+                ),
+                flush=True,
             )
 
 
@@ -143,8 +127,7 @@ def train(
     net: Net, task: SequenceTask, config: Transformer, steps: int, warm: int, device: torch.device
 ) -> dict[str, float]:
     """Steps as `models.loop` takes them, without its checkpoints and its mean of the weights."""
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    deterministic()
     trained: nn.Module = DistributedDataParallel(net) if torch.distributed.is_initialized() else net
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     count, began, loss = Count(), time.perf_counter(), torch.zeros(())

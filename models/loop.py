@@ -20,7 +20,7 @@ from torch.distributed import all_reduce, broadcast_object_list, get_rank, get_w
 from torch.nn.parallel import DistributedDataParallel
 
 from models.checkpoints import Kept, Progress, resume, save
-from models.devices import autocast
+from models.devices import autocast, deterministic
 
 BatchT = TypeVar("BatchT")
 WARM = 3
@@ -82,10 +82,7 @@ def fit(
     `observe` gets each row of the curve as it is made. With `torch.distributed` initialised gradients are averaged over
     the processes; the first one keeps the checkpoints. Raises FloatingPointError where the loss is not finite.
     """
-    torch.use_deterministic_algorithms(True)
-    # Deterministic mode also fills all new memory, in case somebody reads it before writing. Every tensor here comes
-    # from an operation that writes all of it, so the filling changes no result; it took 16 % of a step when profiled.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # torch's stubs lack it
+    deterministic()
     net.to(device)
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     kept = Kept(best=_copy(net), mean=_copy(net))

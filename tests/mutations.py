@@ -228,7 +228,7 @@ MUTATIONS = (
         "pipelines/rules/kept.py",
         "    if anew or not exists(settings):",
         "    if True:",
-        "tests/pipelines/rules/test_ruled_nights.py::test_a_night_keeps_the_rules_it_was_scored_by",
+        "tests/pipelines/rules/test_whose_rules.py::test_a_night_keeps_the_rules_it_was_scored_by",
     ),
     Mutation(
         7,

@@ -42,12 +42,13 @@ def test_it_needs_torch_numpy_and_pyarrow_alone(tmp_path: Path) -> None:
     without = subprocess.run([*bare, "scipy"], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
     assert "No module named scipy" in without.stderr
     found = last_line([*bare, "benchmarks.gpu", *TINY], PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert "scipy" in str(found["stood_in_for"])
     assert found["same_on_cpu"] is True
     assert all(float(str(found[rate])) > 0 for rate in ("tokens_per_second", "users_per_second", "utilisation"))
 
 
 @pytest.mark.slow
 def test_several_processes_train_together() -> None:
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     found = last_line([*torchrun, "-m", "benchmarks.gpu", *TINY])
     assert found["processes"] == 2

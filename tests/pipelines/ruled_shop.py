@@ -109,3 +109,22 @@ def random_rules(seed: int) -> str:
     for choice in draw.permutation(len(choices))[: draw.integers(1, 8)]:
         add(choices[choice])
     return "\n".join(lines) + "\n"
+
+
+TABLES = ("recommendations", "visitor_recommendations", "similar_items")
+
+
+def content(settings: Settings) -> dict[str, list[tuple]]:
+    """The lists without run ids and times, and without what names the model: that knows the items rules brought in."""
+    return {
+        table: rows(
+            settings,
+            f"select * exclude (run_id, scored_at, model_version) from scores.{table} order by all",
+        )
+        for table in TABLES
+    }
+
+
+def effects(settings: Settings) -> dict[str, tuple]:
+    found = rows(settings, "select rule, state, items, lists, places, note from scores.rule_effects")
+    return {row[0]: row[1:] for row in found}

@@ -1,66 +1,26 @@
-"""A night's scores on a small lake: content, determinism, no future, the champion, and one transaction for all."""
+"""A night's scores on a small lake: what stands in its lists, and why."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from models.artefact import load_artefact
-from models.registry import Promotion
-from models.registry import promote as append
-from pipelines import staging
 from pipelines.contracts import (
-    SCORE_TABLES,
     SCORES_RECOMMENDATIONS,
     SCORES_SHORT_LISTS,
     SCORES_SIMILAR,
     SCORES_VISITORS,
 )
-from pipelines.errors import NightmarketError, Superseded
-from pipelines.fence import take
-from pipelines.scoring import score, scored_nights_after
-from pipelines.settings import Settings, night
-from pipelines.training import train
-from pipelines.warehouse import open_warehouse
+from pipelines.settings import Settings
 from tests.models.shop import MONDAY, seasonal_rows
 from tests.pipelines.learning import fill_lake, fill_products, fill_users
-
-NIGHT = MONDAY + timedelta(29)
+from tests.pipelines.scored import NIGHT, open_shop, rows, run
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    chosen = Settings(home=tmp_path, training_days=30, test_days=10, top_k=5)
-    fill_lake(chosen, seasonal_rows(users=40, items=12, days=30))
-    return chosen
-
-
-def run(settings: Settings, night: date = NIGHT) -> dict:
-    return score(settings, night, take(settings, "score", str(night)))
-
-
-def rows(settings: Settings, sql: str) -> list[tuple]:
-    with open_warehouse(settings, read_only=True) as connection:
-        return connection.execute(sql).fetchall()
-
-
-def content(settings: Settings, night: date = NIGHT) -> dict[str, list[tuple]]:
-    """All score tables of a night without the columns a table hash leaves out."""
-    with open_warehouse(settings, read_only=True) as connection:
-        found = {}
-        for table in SCORE_TABLES:
-            names = ", ".join(n for n in table.names if n not in table.volatile)
-            sql = f"select {names} from {table.name} where scored_for = ? order by all"
-            found[table.name] = connection.execute(sql, [night]).fetchall()
-    return found
-
-
-def test_nothing_is_scored_while_a_batch_is_partly_in_the_lake(settings: Settings) -> None:
-    staging.mark_partial(settings, night(NIGHT))
-    with pytest.raises(NightmarketError, match=f"{NIGHT} is only partly in the lake"):
-        run(settings)
-    assert scored_nights_after(settings, NIGHT - timedelta(1)) == []
+    return open_shop(tmp_path)
 
 
 def test_every_known_user_gets_a_full_list_with_reasons(settings: Settings) -> None:
@@ -280,101 +240,3 @@ def test_without_repeats_a_short_list_is_counted_with_its_reason(settings: Setti
     assert [row[0] for row in found] == ["everything else already bought"]
     short = f"select count(*) from (select user_id from {SCORES_RECOMMENDATIONS.name} group by 1 having count(*) < 5)"
     assert found[0][1] == rows(chosen, short)[0][0]
-
-
-def test_scoring_again_changes_nothing(settings: Settings) -> None:
-    run(settings)
-    first = content(settings)
-    run(settings)
-    assert content(settings) == first
-
-
-def test_later_events_and_late_deliveries_change_no_byte(settings: Settings) -> None:
-    run(settings)
-    before = content(settings)
-    later = [(f"u{n:03d}", "i000", 31) for n in range(40)]
-    fill_lake(settings, later)
-    fill_lake(settings, [("u000", "i011", 28)], landed=NIGHT + timedelta(2))
-    fill_products(
-        settings, [{"item_id": "i000", "title": "later", "available_to": MONDAY}], landed=NIGHT + timedelta(1)
-    )
-    fill_users(settings, {"tomorrow": {}}, landed=NIGHT + timedelta(1))
-    run(settings)
-    assert content(settings) == before
-    run(settings, NIGHT + timedelta(2))
-    assert content(settings, NIGHT + timedelta(2))[SCORES_VISITORS.name] != before[SCORES_VISITORS.name]
-
-
-def test_the_champion_scores_only_nights_it_knew_nothing_of(settings: Settings) -> None:
-    result = train(settings, "recommender", until=NIGHT - timedelta(5))
-    version = result["versions"]["ease"]
-    known = str(NIGHT - timedelta(5))
-    append(settings.models, Promotion("recommender", "ease", version, result["cutoff"], known, "", ""))
-    assert run(settings)["model_name"] == "ease"
-    early = run(settings, NIGHT - timedelta(5))
-    assert early["model_name"] == "starter"
-    assert "no champion" in early["note"]
-    assert scored_nights_after(settings, NIGHT - timedelta(5)) == [NIGHT]
-
-
-def test_a_changed_champion_is_refused(settings: Settings) -> None:
-    result = train(settings, "recommender", until=NIGHT - timedelta(5))
-    version = result["versions"]["ease"]
-    append(settings.models, Promotion("recommender", "ease", version, "2024-05-01", "2024-05-02", "", ""))
-    (settings.models / "recommender" / version / "model.pkl").write_bytes(b"cos\nsystem\n(S'exit'\ntR.")
-    with pytest.raises(NightmarketError, match=r"night 2024-06-04: .* refused, unknown file model.pkl"):
-        run(settings)
-
-
-def test_the_fitted_night_is_kept_and_named_in_every_row(settings: Settings) -> None:
-    result = run(settings)
-    folder = settings.models / "recommender" / "nightly" / str(NIGHT)
-    assert [path.name for path in folder.iterdir()] == [result["model_version"]]
-    assert load_artefact(folder / result["model_version"])[1]["cutoff"] == str(NIGHT)
-    versions = rows(settings, f"select distinct model_name, model_version, run_id from {SCORES_RECOMMENDATIONS.name}")
-    assert versions == [("starter", result["model_version"], f"score-{NIGHT}-1")]
-
-
-def test_only_the_newest_fitted_nights_are_kept(settings: Settings) -> None:
-    chosen = replace(settings, keep_nights=2)
-    for back in (3, 2, 1):
-        run(chosen, NIGHT - timedelta(back))
-    kept = sorted(path.name for path in (settings.models / "recommender" / "nightly").iterdir())
-    assert kept == [str(NIGHT - timedelta(2)), str(NIGHT - timedelta(1))]
-
-
-def test_a_superseded_attempt_writes_nothing(settings: Settings) -> None:
-    old = take(settings, "score", str(NIGHT))
-    take(settings, "score", str(NIGHT))
-    with pytest.raises(Superseded):
-        score(settings, NIGHT, old)
-    assert scored_nights_after(settings, MONDAY) == []
-
-
-def test_a_failure_before_the_commit_leaves_the_night_before(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run(settings)
-    before = content(settings)
-    fill_lake(settings, [("u000", "i011", 28)], landed=NIGHT)
-
-    def fail(name: str) -> None:
-        if name == "score.written":
-            raise RuntimeError("power cut")
-
-    monkeypatch.setattr("pipelines.scoring.fault_point", fail)
-    with pytest.raises(RuntimeError):
-        run(settings)
-    assert content(settings) == before
-    monkeypatch.undo()
-    run(settings)
-    assert content(settings) != before
-
-
-def test_a_night_without_any_event_is_scored_empty(tmp_path: Path) -> None:
-    result = run(Settings(home=tmp_path))
-    assert (result["rows"], result["users"]) == (0, 0)
-
-
-def test_no_warehouse_means_no_later_nights(tmp_path: Path) -> None:
-    assert scored_nights_after(Settings(home=tmp_path), NIGHT) == []

@@ -53,20 +53,27 @@ class Compiled:
         return look
 
 
+Function = Callable[..., Any]
+
+
 @cache
 def select_loop(low: torch.dtype) -> Callable[..., int]:
     """Compile for values of this type; some seconds. Raises ImportError without numba."""
     import numba
 
     compiled = numba.njit(nogil=True, boundscheck=False, error_model="numpy")
-    whole: Any = np.int16 if WHOLE[low] == torch.int16 else np.int32
-    index, zero, one, group = np.uint64, np.uint64(0), np.uint64(1), np.uint64(GROUP)
+    take_maxima, threshold = _bounds(compiled, low)
+    return _select(compiled, low, take_maxima, threshold, _survivors(compiled), *_exact(compiled))
+
+
+def _bounds(compiled: Function, low: torch.dtype) -> tuple[Function, Function]:
+    """`take_maxima`, and `threshold` that reads them: what a value must reach."""
+    whole: Any = _whole(low)
+    index, one = np.uint64, np.uint64(1)
     sign, mask = whole(np.iinfo(whole).bits - 1), whole(np.iinfo(whole).max)
     least, most, lowest = int(np.iinfo(whole).min), int(np.iinfo(whole).max), lowest_whole(low)
     shift, sign32, mask32 = np.int32(32 - np.iinfo(whole).bits), np.int32(31), np.int32(0x7FFF_FFFF)
-    word, low_word, nil = np.int64(32), np.int64(0x7FFF_FFFF), np.float32(0)
-    nowhere = whole(torch.tensor(-np.inf, dtype=low).view(WHOLE[low]).item())
-    half_step = HALF_STEP[low]
+    word, half_step = np.int64(32), HALF_STEP[low]
 
     @compiled
     def take_maxima(line: Any, top: Any, sets: Any) -> None:
@@ -133,6 +140,12 @@ def select_loop(low: torch.dtype) -> Callable[..., int]:
             put_in_order(line, top, sets)
         return whole(needed)
 
+    return take_maxima, threshold
+
+
+def _survivors(compiled: Function) -> Function:
+    index, zero, group = np.uint64, np.uint64(0), np.uint64(GROUP)
+
     @compiled
     def survivors(line: Any, top: Any, sets: Any, needed: Any, picked: Any) -> Any:
         """Columns that reach what is needed, behind the first len(line) places of `picked`; where they end.
@@ -152,6 +165,13 @@ def select_loop(low: torch.dtype) -> Callable[..., int]:
                 picked[end] = c
                 end += index(line[c] >= needed)
         return end
+
+    return survivors
+
+
+def _exact(compiled: Function) -> tuple[Function, Function]:
+    """`score` in the defined order of operations, and `keep_best` of the keys made of scores."""
+    index, one = np.uint64, np.uint64(1)
 
     @compiled
     def score(item: Any, user: Any, products: Any) -> Any:
@@ -182,6 +202,19 @@ def select_loop(low: torch.dtype) -> Callable[..., int]:
         for a in range(count):
             keys[a] = ranked[a]
         return count
+
+    return score, keep_best
+
+
+def _select(
+    compiled: Function, low: torch.dtype, take_maxima: Function, threshold: Function, survivors: Function,
+    score: Function, keep_best: Function,
+) -> Callable[..., int]:  # fmt: skip
+    """The loop over users; what it calls becomes part of it when it is compiled."""
+    index, zero, one = np.uint64, np.uint64(0), np.uint64(1)
+    sign32, mask32 = np.int32(31), np.int32(0x7FFF_FFFF)
+    word, low_word, nil = np.int64(32), np.int64(0x7FFF_FFFF), np.float32(0)
+    nowhere = _whole(low)(torch.tensor(-np.inf, dtype=low).view(WHOLE[low]).item())
 
     @compiled
     def select(
@@ -231,4 +264,10 @@ def select_loop(low: torch.dtype) -> Callable[..., int]:
         products[0] = touched  # so that the asking is not left out
         return looked_into
 
-    return select
+    result: Callable[..., int] = select
+    return result
+
+
+def _whole(low: torch.dtype) -> Any:
+    """numpy's type of the integers that hold the bits of a value."""
+    return np.int16 if WHOLE[low] == torch.int16 else np.int32

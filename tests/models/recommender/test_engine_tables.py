@@ -1,5 +1,7 @@
 """Lists over Arrow tables, and the law of `update`: scoring what changed gives what scoring everything gives."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -110,7 +112,10 @@ def as_table(rows: dict[str, Row], key: str) -> pa.Table:
     return pa.table({key: pa.array(list(rows), pa.string()), **columns})
 
 
-def changed(rows: dict[str, Row], names: list[str], make: object, share: float, draw: np.random.Generator) -> dict:
+def changed(
+    rows: dict[str, Row], names: list[str], make: Callable[[np.random.Generator], Row], share: float,
+    draw: np.random.Generator,
+) -> dict[str, Row]:  # fmt: skip
     """Some rows made anew, some gone, some that were not there; the rest as it was."""
     result = {}
     for name in draw.permutation(names).tolist():
@@ -118,7 +123,7 @@ def changed(rows: dict[str, Row], names: list[str], make: object, share: float, 
         if chance < share / 2 and name in rows:
             continue
         if chance < share:
-            result[name] = make(draw)  # type: ignore[operator]
+            result[name] = make(draw)
         elif name in rows:
             result[name] = rows[name]
     return result
