@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from models.interactions import Interactions
+from models.days import Past
 from models.next_basket.baskets import baskets
 
 
@@ -32,13 +32,13 @@ SETTINGS = (
 """The first are those of the paper's data sets, the others forget more slowly; validation chooses."""
 
 
-def scores(data: Interactions, users: np.ndarray, setting: Tifu) -> sparse.csr_array:
+def scores(past: Past, users: np.ndarray, setting: Tifu) -> sparse.csr_array:
     """float64 [n, I] = α · v_u + (1 − α) · the mean v of the nearest users (Euclidean).
 
     v: groups of baskets counted from the newest; a basket's items weigh within^age inside its group, averaged over it,
     a group's weigh between^age, averaged over the groups.
     """
-    vectors = _vectors(data, setting)
+    vectors = _vectors(past, setting)
     active = np.flatnonzero(np.diff(vectors.indptr))
     others, own = vectors[active], vectors[users]
     length = np.asarray(others.multiply(others).sum(axis=1)).ravel()
@@ -56,12 +56,13 @@ def scores(data: Interactions, users: np.ndarray, setting: Tifu) -> sparse.csr_a
     return sparse.csr_array(sparse.vstack(found))
 
 
-def _vectors(data: Interactions, setting: Tifu) -> sparse.csr_array:
-    held = baskets(data)
+def _vectors(past: Past, setting: Tifu) -> sparse.csr_array:
+    held = baskets(past)
+    user = held.days.user
     group, inside = np.divmod(held.back, setting.group)
     groups = -(-held.count // setting.group)
-    oldest = group == groups[held.user] - 1
-    size = np.where(oldest, held.count[held.user] - group * setting.group, setting.group)
-    weight = setting.within**inside / size * setting.between**group / groups[held.user]
-    shape = (len(data.users), len(data.items))
-    return sparse.csr_array((weight, (held.user, held.item)), shape=shape)
+    oldest = group == groups[user] - 1
+    size = np.where(oldest, held.count[user] - group * setting.group, setting.group)
+    weight = setting.within**inside / size * setting.between**group / groups[user]
+    shape = (held.days.users, held.days.items)
+    return sparse.csr_array((weight, (user, held.days.item)), shape=shape)

@@ -27,7 +27,8 @@ from benchmarks._shop import arguments, shop
 from models import metrics
 from models.calibration import auc, brier, calibration_error, log_loss, resampled
 from models.choice import SEED
-from models.interactions import Interactions, encode
+from models.days import Past
+from models.interactions import encode
 from models.next_basket import forecast as basket
 from models.next_basket.baskets import Candidates, baskets, known_at
 from models.propensity import forecast as propensity
@@ -136,11 +137,12 @@ def _bought_by(last: date) -> Any:
 
 
 def baskets_after(settings: Settings, cutoff: date, until: date) -> dict[str, Any]:
-    then = encode(lake.interactions(settings, cutoff, basket.REACH), cutoff)
-    taken = basket.forecast(then)
-    learned, held_out = (basket.prepared(then, cutoff - timedelta(back * basket.HORIZON)) for back in (2, 1))
-    whole = encode(lake.interactions(settings, until, basket.REACH + basket.HORIZON), until)
-    test, before = (basket.prepared(whole, day, most=10**9) for day in (cutoff, cutoff - timedelta(basket.HORIZON)))
+    data = encode(lake.interactions(settings, cutoff, basket.REACH), cutoff)
+    taken, then = basket.forecast(data), Past.of(data)
+    learned, held_out = (basket.prepared(then, turn * basket.HORIZON) for turn in (2, 1))
+    whole = Past.of(encode(lake.interactions(settings, until, basket.REACH + basket.HORIZON), until))
+    back = (until - cutoff).days
+    test, before = (basket.prepared(whole, days, most=10**9) for days in (back, back + basket.HORIZON))
     if test is None or before is None:
         raise SystemExit(f"too few people have bought after {cutoff}, or before it")
     found = {}
@@ -150,10 +152,10 @@ def baskets_after(settings: Settings, cutoff: date, until: date) -> dict[str, An
             found[name] = basket.judge(made, test.found, test.bought, test.users, test.size)
     best = max(
         _tifu.SETTINGS,
-        key=lambda setting: tifu(whole, cutoff - timedelta(basket.HORIZON), before, setting)["f1@10"].mean(),
+        key=lambda setting: tifu(whole, back + basket.HORIZON, before, setting)["f1@10"].mean(),
     )
     print(f"tifu_knn: validation chose {best}", flush=True)
-    found["tifu_knn"] = tifu(whole, cutoff, test, best)
+    found["tifu_knn"] = tifu(whole, back, test, best)
     rows: dict[str, Any] = {}
     for name, values in found.items():
         rows[name] = {metric: mean(values[metric]) for metric in ("recall@10", "f1@10", "recall@20", "f1@20")}
@@ -163,15 +165,15 @@ def baskets_after(settings: Settings, cutoff: date, until: date) -> dict[str, An
             rows[name]["size_error"] = mean(np.abs(test.expected - test.size))
         rows[name] |= {"chosen": name == taken.model, "users": len(test.users)}
         print(f"next basket, {name}: {rows[name]}", flush=True)
-    held = baskets(known_at(whole, cutoff))
-    rows["mean_of_the_shop"] = {"size_error": mean(np.abs(len(held.user) / held.count.sum() - test.size))}
+    held = baskets(known_at(whole, back))
+    rows["mean_of_the_shop"] = {"size_error": mean(np.abs(len(held.days.user) / held.count.sum() - test.size))}
     return rows
 
 
-def tifu(data: Interactions, day: date, asked: basket.Day, setting: _tifu.Tifu) -> dict[str, np.ndarray]:
+def tifu(past: Past, back: int, asked: basket.Day, setting: _tifu.Tifu) -> dict[str, np.ndarray]:
     """As `next_basket.forecast.judge` judges, over the whole catalogue."""
-    after = basket.next_baskets(data, day, basket.HORIZON)
-    scores = _tifu.scores(known_at(data, day), asked.users, setting)
+    after = basket.next_baskets(past, back, basket.HORIZON)
+    scores = _tifu.scores(known_at(past, back), asked.users, setting)
     lists = [top_k(scores[n : n + 200].toarray().astype(np.float32), 20)[0] for n in range(0, len(asked.users), 200)]
     items = np.concatenate(lists)
     user = np.repeat(asked.users, items.shape[1])

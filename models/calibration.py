@@ -61,9 +61,12 @@ def auc(chance: np.ndarray, happened: np.ndarray) -> float:
     yes, no = int(happened.sum()), int((~happened).sum())
     if not yes or not no:
         return float("nan")
-    _, group, size = np.unique(chance, return_inverse=True, return_counts=True)
+    order = np.argsort(chance, kind="stable")
+    start = np.flatnonzero(np.diff(chance[order], prepend=np.nan) != 0)  # of each group of equals
+    size = np.diff(np.append(start, len(order)))
     rank = np.cumsum(size) - (size - 1) / 2
-    return float((rank[group[happened]].sum() - yes * (yes + 1) / 2) / (yes * no))
+    of_group = np.add.reduceat(happened[order].astype(np.int64), start)
+    return float(((rank * of_group).sum() - yes * (yes + 1) / 2) / (yes * no))
 
 
 def calibration_error(chance: np.ndarray, happened: np.ndarray, bins: int = BINS) -> float:
@@ -93,7 +96,8 @@ def resampled(
     chance, happened = chance[order], happened[order]
     found = []
     for _ in range(n):
-        rows = np.sort(generator.integers(0, len(chance), len(chance)))  # in order already: statistics sort them again
+        times = np.bincount(generator.integers(0, len(chance), len(chance)), minlength=len(chance))
+        rows = np.repeat(np.arange(len(chance)), times)  # in order already: statistics sort them again
         found.append(statistic(chance[rows], happened[rows]))
     low, high = np.nanpercentile(found, [2.5, 97.5])
     return float(low), float(high)

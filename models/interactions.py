@@ -66,34 +66,69 @@ def encode(
     Lines that agree on all four (an item twice on one receipt) are one event. `extra_users` and `extra_items` (string
     arrays) join the vocabularies without any event. Rows of other event types, or after `as_of`, are left out.
     """
-    event = pc.index_in(table["event_type"], value_set=pa.array(EVENTS))
-    table = table.append_column("event", event).filter(pc.is_valid(event))
-    users = _vocabulary(table["user_id"], extra_users)
-    items = _vocabulary(table["item_id"], extra_items)
-    user = _codes(table["user_id"], users)
-    item = _codes(table["item_id"], items)
-    kind = table["event"].to_numpy().astype(np.int8)
+    kinds, kind = _coded(table["event_type"])
+    kind = pc.fill_null(pc.index_in(kinds, value_set=pa.array(EVENTS)), -1).to_numpy().astype(np.int8)[kind]
+    if (kind < 0).any():
+        known = kind >= 0
+        table, kind = table.filter(pa.array(known)), kind[known]
+    users, user = _by_vocabulary(table["user_id"], extra_users)
+    items, item = _by_vocabulary(table["item_id"], extra_items)
     time = table["occurred_at"].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
-
-    order = np.lexsort((kind, item, time, user))
-    user, item, kind, time = user[order], item[order], kind[order], time[order]
-    keep = np.ones(len(user), dtype=bool)
-    keep[1:] = (np.diff(user) != 0) | (np.diff(time) != 0) | (np.diff(item) != 0) | (np.diff(kind) != 0)
+    user, time, item, kind = _distinct(user, time, item, kind, len(items))
     encoded = Interactions(as_of, users, items, item, kind, time, _offsets(user, len(users)))
-    keep &= time < encoded.end
+    keep = time < encoded.end
+    if keep.all():
+        return encoded
     return Interactions(as_of, users, items, item[keep], kind[keep], time[keep], _offsets(user[keep], len(users)))
 
 
-def _vocabulary(column: pa.ChunkedArray, extra: pa.Array | None) -> pa.Array:
-    values = pc.unique(column).cast(pa.string())
-    if extra is not None:
-        values = pc.unique(pa.chunked_array([values, extra.cast(pa.string())]))
-    values = pc.drop_null(values)
-    return values.take(pc.sort_indices(values))
+def _by_vocabulary(column: pa.ChunkedArray, extra: pa.Array | None) -> tuple[pa.Array, np.ndarray]:
+    """The sorted values of a column, and of `extra`, and the place of each row's value among them, int32 [N]."""
+    values, code = _coded(column)
+    held = values.take(pa.array(np.flatnonzero(np.bincount(code, minlength=len(values)))))
+    found = held if extra is None else pc.unique(pa.chunked_array([held, extra.cast(pa.string())]))
+    found = pc.drop_null(found)
+    found = found.take(pc.sort_indices(found))
+    place = pc.fill_null(pc.index_in(values, value_set=found), -1).to_numpy().astype(np.int32)
+    return found, place[code] if len(place) else code
 
 
-def _codes(column: pa.ChunkedArray, vocabulary: pa.Array) -> np.ndarray:
-    return pc.index_in(column.cast(pa.string()), value_set=vocabulary).to_numpy().astype(np.int32)
+def _coded(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
+    """Distinct values (string; some may be in no row) and the place of each row's value, int32 [N]. Nulls are not
+    allowed. A column that comes as dictionaries is not read row by row.
+    """
+    column = column.unify_dictionaries() if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    if not column.num_chunks:
+        return pa.array([], pa.string()), np.empty(0, dtype=np.int32)
+    indices = np.concatenate([chunk.indices.to_numpy() for chunk in column.chunks])
+    return column.chunk(0).dictionary.cast(pa.string()), indices.astype(np.int32, copy=False)
+
+
+def _distinct(
+    user: np.ndarray, time: np.ndarray, item: np.ndarray, kind: np.ndarray, items: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The distinct rows, by user, time, item and kind: one sort of one number where that holds all four."""
+    start = int(time.min(initial=np.iinfo(np.int64).max)) if len(time) else 0
+    since = time - start
+    unit = next(unit for unit in (1_000_000, 1_000, 1) if unit == 1 or not (since % unit).any())
+    since //= unit
+    moments = int(since.max(initial=0)) + 1
+    if (int(user.max(initial=0)) + 1) * moments * max(1, items) * len(EVENTS) >= 2**63:
+        order = np.lexsort((kind, item, time, user))
+        user, time, item, kind = user[order], time[order], item[order], kind[order]
+        new = np.diff(user, prepend=-1) != 0
+        for values in (time, item, kind):
+            new[1:] |= np.diff(values) != 0
+        return user[new], time[new], item[new], kind[new]
+    key = np.sort(((user.astype(np.int64) * moments + since) * max(1, items) + item) * len(EVENTS) + kind)
+    key = key[np.diff(key, prepend=-1) != 0]
+    found = []
+    for size in (len(EVENTS), max(1, items), moments):
+        rest = key // size
+        found.append(key - rest * size)
+        key = rest
+    kind, item, since = found
+    return key.astype(np.int32), since * unit + start, item.astype(np.int32), kind.astype(np.int8)
 
 
 def _offsets(user: np.ndarray, users: int) -> np.ndarray:

@@ -1,10 +1,12 @@
 """The one door to LightGBM: boosted trees as text, never a pickle; the library is loaded when trees are first needed.
 
-Its import takes a second, and it needs libgomp from the system: whoever can do without trees catches `NoTrees`.
+It needs libgomp from the system: whoever can do without trees catches `NoTrees`.
 """
 
+import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -95,8 +97,35 @@ def require() -> None:
 
 
 def _library() -> Any:
+    with _LOADING:
+        if "lightgbm" not in sys.modules:
+            with _without("sklearn"):
+                _load()
+        return sys.modules["lightgbm"]
+
+
+def _load() -> None:
     try:
-        import lightgbm
+        import lightgbm  # noqa: F401  # `_library` takes it from sys.modules
     except OSError as error:
         raise NoTrees(f"LightGBM cannot be loaded ({error}); apt-get install libgomp1") from error
-    return lightgbm
+
+
+_LOADING = threading.Lock()
+
+
+@contextmanager
+def _without(name: str) -> Iterator[None]:
+    """As if a package that is not loaded yet were not installed.
+
+    LightGBM loads scikit-learn wherever it finds it, for classes of its own that nobody here uses: three quarters of
+    the time that its import takes.
+    """
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]  # what Python itself says of a package that must not be found
+    try:
+        yield
+    finally:
+        del sys.modules[name]

@@ -129,9 +129,9 @@ MUTATIONS = (
     Mutation(
         4,
         "candidates of the next basket are counted with the baskets that are to be foretold",
-        "models/next_basket/baskets.py",
-        "(data.time < end) & (data.time >= end",
-        "(data.time >= end",
+        "models/days.py",
+        "(self.age >= back) & (self.age < back + within)",
+        "(self.age < back + within)",
         "tests/models/next_basket/test_baskets.py::test_what_is_known_at_a_day_is_what_a_shop_that_ends_there_knows",
     ),
     Mutation(

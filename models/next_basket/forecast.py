@@ -11,15 +11,15 @@ reality check", where no deep model beats it clearly).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Any, Protocol
 
 import numpy as np
 
 from models.calibration import calibration_error, fit_logistic, log_odds, sigmoid
 from models.choice import SEED, simplest_unbeaten
+from models.days import Past
 from models.interactions import Interactions
-from models.metrics import bootstrap_interval
+from models.metrics import bootstrap_intervals
 from models.next_basket.baskets import (
     BASKETS,
     LOOKBACK,
@@ -145,8 +145,8 @@ class Day:
 
 def forecast(data: Interactions) -> Forecast:
     """As of the last day of `data`, which holds the `REACH` days that end with it, or fewer."""
-    today = data.as_of
-    days = {back: prepared(data, today - timedelta(back * HORIZON)) for back in (1, 2, 3)}
+    past = Past.of(data)
+    days = {turn: prepared(past, turn * HORIZON) for turn in (1, 2, 3)}
     judged = _judge(days)
     if judged:
         model = simplest_unbeaten({name: 1 - values["f1@10"] for name, values in judged.items()})
@@ -154,7 +154,7 @@ def forecast(data: Interactions) -> Forecast:
     else:
         model, note = FLOOR, f"too few days or users to judge the last {HORIZON} days: the floor"
     made = make(model, days[2], days[1]) or TopFrequent(None)
-    now = known_at(data, today)
+    now = known_at(past, 0)
     users, held = buyers(now), baskets(now)
     found = candidates(now, held, users)
     chance = made.chance(found)
@@ -165,9 +165,9 @@ def forecast(data: Interactions) -> Forecast:
     )  # fmt: skip
 
 
-def prepared(data: Interactions, day: date, most: int = MOST_USERS) -> Day | None:
-    """Of at most so many users. None where fewer than `LEAST_USERS` with a past have bought after it."""
-    now, after = known_at(data, day), next_baskets(data, day, HORIZON)
+def prepared(past: Past, back: int, most: int = MOST_USERS) -> Day | None:
+    """The day `back` days ago, of at most so many users; None where fewer than `LEAST_USERS` have bought since."""
+    now, after = known_at(past, back), next_baskets(past, back, HORIZON)
     users = drawn(np.intersect1d(buyers(now), np.flatnonzero(np.diff(after.indptr))), most)
     if len(users) < LEAST_USERS:
         return None
@@ -236,8 +236,8 @@ def _measures(judged: dict[str, dict[str, np.ndarray]], day: Day | None) -> Iter
             means["f1_gained@10"] = values["f1@10"] - judged[FLOOR]["f1@10"]
         if day is not None:
             means["basket_size_error"] = np.abs(day.expected - day.size)
-        for metric, v in means.items():
-            low, high = bootstrap_interval(v, SEED)
+        intervals = bootstrap_intervals(np.stack(list(means.values()), axis=1), SEED).tolist()
+        for (metric, v), (low, high) in zip(means.items(), intervals, strict=True):
             yield _row(name, metric, float(v.mean()), low, high, len(v))
         error = calibration_error(values["chance"], values["bought"])
         yield _row(name, f"calibration_error@{max(LENGTHS)}", error, None, None, len(values["f1@10"]))

@@ -17,7 +17,7 @@ import numpy as np
 
 from models.calibration import auc, brier, calibration_error, fit_logistic, log_loss, resampled, sigmoid
 from models.choice import SEED, simplest_unbeaten
-from models.metrics import bootstrap_interval
+from models.metrics import bootstrap_intervals
 from models.propensity import learners
 from models.propensity.learners import COUNTS, LEARNERS, TABLE, Learner
 from models.propensity.visits import FREQUENCY, LOOKBACK, Visits
@@ -156,14 +156,19 @@ def make(past: Past, name: str, day: int, horizon: int) -> Made | None:
 
 def _measures(judged: dict[str, tuple[np.ndarray, np.ndarray]], horizon: int) -> Iterator[dict[str, Any]]:
     """Brier score, log loss, AUC, calibration error of each model, and the log loss it saves against the floor."""
+    if not judged:
+        return
+    floor = log_loss(*judged[TABLE])
+    means: dict[tuple[str, str], np.ndarray] = {}
     for name, (chance, bought) in judged.items():
-        floor = log_loss(*judged[TABLE])
-        means = {"brier": brier(chance, bought), "log_loss": log_loss(chance, bought)}
+        means |= {(name, "brier"): brier(chance, bought), (name, "log_loss"): log_loss(chance, bought)}
         if name != TABLE:
-            means["log_loss_saved"] = floor - means["log_loss"]
-        for metric, values in means.items():
-            low, high = bootstrap_interval(values, SEED)
-            yield _row(name, f"{metric}_{horizon}d", float(values.mean()), low, high, len(values))
+            means[name, "log_loss_saved"] = floor - means[name, "log_loss"]
+    intervals = bootstrap_intervals(np.stack(list(means.values()), axis=1), SEED)
+    for (name, metric), (low, high) in zip(means, intervals.tolist(), strict=True):
+        values = means[name, metric]
+        yield _row(name, f"{metric}_{horizon}d", float(values.mean()), low, high, len(values))
+    for name, (chance, bought) in judged.items():
         for metric, statistic in (("auc", auc), ("calibration_error", calibration_error)):
             low, high = resampled(statistic, chance, bought, SEED)
             yield _row(name, f"{metric}_{horizon}d", statistic(chance, bought), low, high, len(chance))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.days import Past
 from models.interactions import Interactions
 from models.recommender import candidate_features
 from models.recommender.blend import BlendModel, scaled
@@ -75,7 +76,7 @@ class RankerModel:
         """Counted once for all blocks, which are worked on side by side."""
         with self._lock:
             if self._counted is None or self._counted[0] is not data:
-                self._counted = data, candidate_features.features(data), tail_items(data)
+                self._counted = data, candidate_features.features(Past.of(data)), tail_items(data)
             return self._counted[1:]
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from models import calibration, metrics
 from models.beside import side_by_side
+from models.days import Past
 from models.recommender import candidate_features
 from models.recommender.blend import PRICE, BlendModel
 from models.recommender.configs import Blend, Ranker
@@ -116,7 +117,7 @@ def learn_ranker(kind: Blend, blend: BlendModel, split: Split) -> Learned:
 
 def _pool(blend: BlendModel, split: Split, users: np.ndarray, config: Ranker) -> Pool:
     data = split.train
-    features, tail = candidate_features.features(data), tail_items(data)
+    features, tail = candidate_features.features(Past.of(data)), tail_items(data)
     size = max(1, BLOCK_CELLS // max(1, len(data.items)))
 
     def block(start: int) -> tuple[Candidates, np.ndarray, np.ndarray]:

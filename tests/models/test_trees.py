@@ -1,6 +1,7 @@
 """Boosted trees: equal every time, exact again from their text, and said in one line where they cannot be had."""
 
 import builtins
+import subprocess
 import sys
 from typing import Any
 
@@ -61,3 +62,12 @@ def test_without_libgomp_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatc
         grow(*rows(), PARAMETERS, 1)
     monkeypatch.undo()
     assert trees.grow(*rows(), PARAMETERS, 1).texts
+
+
+def test_scikit_learn_is_not_loaded_for_it_and_can_be_loaded_after_it() -> None:
+    said = (
+        "import sys; from models import trees; trees.require(); assert 'sklearn' not in sys.modules;"
+        " import sklearn; trees.require(); print(sklearn.__name__, 'lightgbm' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True)
+    assert ran.stdout.split() == ["sklearn", "True"], ran.stderr

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from models.days import Past
 from models.interactions import Interactions, encode
 from models.next_basket import forecast as forecasting
 from models.next_basket.baskets import NAMES, Candidates, next_baskets
@@ -45,7 +46,7 @@ def test_what_runs_out_is_foretold_better_than_what_is_frequent(shop: pa.Table) 
     assert measured[TREES, "recall@10"]["value"] > measured[FLOOR, "recall@10"]["value"]
     assert measured[TREES, "calibration_error@20"]["value"] < 0.1
     assert measured[FLOOR, "basket_size_error"]["value"] < 3
-    after = next_baskets(encode(shop, MONDAY + timedelta(DAYS)), MONDAY + timedelta(231), HORIZON)
+    after = next_baskets(Past.of(encode(shop, MONDAY + timedelta(DAYS))), DAYS - 231, HORIZON)
     first = np.flatnonzero(np.append(True, np.diff(found.user) != 0))
     hit = np.asarray(after[found.user[first], found.item[first]]).mean()
     assert hit > 0.6  # of the items at the top of a list, on days that nothing has seen

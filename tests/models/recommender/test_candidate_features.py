@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.days import Past
 from models.interactions import Interactions, encode
 from models.recommender.candidate_features import BOUGHT, ITEM, NAMES, SEEN, USER, features
 from tests.models.shop import MONDAY, random_rows, table
@@ -26,7 +27,7 @@ def shop() -> Interactions:
 
 def columns(data: Interactions, user: str, item: str) -> dict[str, float]:
     users, items = data.users.to_pylist(), data.items.to_pylist()
-    found = features(data).of(np.array([users.index(user)]), np.array([items.index(item)]))
+    found = features(Past.of(data)).of(np.array([users.index(user)]), np.array([items.index(item)]))
     return dict(zip(NAMES, found[0].tolist(), strict=True))
 
 
@@ -88,7 +89,7 @@ def test_a_shop_without_purchases_or_events() -> None:
     found = columns(looked, "ann", "milk")
     assert (found["seen_days"], found["since_seen"], found["bought_days"], found["item_sold"]) == (1, 2, 0, 0)
     empty = encode(table([]), MONDAY, extra_users=pa.array(["ann"]), extra_items=pa.array(["milk"]))
-    assert features(empty).of(np.array([0]), np.array([0])).shape == (1, len(NAMES))
+    assert features(Past.of(empty)).of(np.array([0]), np.array([0])).shape == (1, len(NAMES))
     assert len(NAMES) == len((*BOUGHT, *SEEN, *ITEM, *USER))
 
 
@@ -104,5 +105,5 @@ def test_later_events_change_nothing_but_the_vocabulary(seed: int) -> None:
     users = np.array([long.users.to_pylist().index(u) for u in short.users.to_pylist()])
     items = np.array([long.items.to_pylist().index(i) for i in short.items.to_pylist()])
     user, item = (grid.ravel() for grid in np.meshgrid(np.arange(len(users)), np.arange(len(items))))
-    expected = features(short).of(user, item)
-    assert np.array_equal(features(long).of(users[user], items[item]), expected, equal_nan=True)
+    expected = features(Past.of(short)).of(user, item)
+    assert np.array_equal(features(Past.of(long)).of(users[user], items[item]), expected, equal_nan=True)
