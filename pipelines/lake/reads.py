@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from pipelines.contracts import EARLY_DAYS, ENTITIES, EVENT_DATE, EVENTS, IS_DUPLICATE, LANDING_DATE, USERS
+from pipelines.contracts import EARLY_DAYS, ENTITIES, EVENT_DATE, EVENTS, IS_DUPLICATE, LANDING_DATE
 from pipelines.lake.tables import active_files, dataset, partition_column, schema_of
 from pipelines.settings import Batch, Settings
 
@@ -23,8 +23,7 @@ def dates_of_landing(settings: Settings, entity: str, batch: Batch) -> set[date]
     if partition_column(entity) == LANDING_DATE:
         return {d for d in active_files(settings, entity) if d in batch}
     window = _window(settings, batch)
-    days = [d for d in active_files(settings, entity) if d in window]
-    rows = dataset(settings, entity, days)
+    rows = dataset(settings, entity, lambda day: day in window)
     delivered = (ds.field(LANDING_DATE) >= batch.first) & (ds.field(LANDING_DATE) <= batch.last)
     return set(rows.to_table(columns=[EVENT_DATE], filter=delivered)[EVENT_DATE].unique().to_pylist())
 
@@ -65,8 +64,7 @@ def recount(settings: Settings, dates: list[date]) -> list[dict[str, Any]]:
     if not dates:
         return []
     reach = timedelta(max(settings.late_days, EARLY_DAYS))
-    days = [d for d in active_files(settings, EVENTS.name) if min(dates) - reach <= d <= max(dates) + reach]
-    events = dataset(settings, EVENTS.name, days)
+    events = dataset(settings, EVENTS.name, lambda day: min(dates) - reach <= day <= max(dates) + reach)
     with duckdb.connect(config={"memory_limit": settings.memory_limit}) as connection:
         connection.register("events", events)
         rows = connection.execute(
@@ -91,7 +89,6 @@ def interactions(settings: Settings, as_of: date, days: int | None = None) -> pa
     Columns: user_id, item_id, occurred_at, event_date, event_type, quantity. Originals only, unordered.
     """
     first = date.min if days is None else as_of - timedelta(days - 1)
-    partitions = [d for d in active_files(settings, EVENTS.name) if first <= d <= as_of]
     known = (
         (ds.field(LANDING_DATE) <= as_of)
         & ~ds.field("is_duplicate")
@@ -100,7 +97,7 @@ def interactions(settings: Settings, as_of: date, days: int | None = None) -> pa
         & ds.field("event_type").isin(["view", "add_to_cart", "purchase"])
     )
     columns = ["user_id", "item_id", "occurred_at", EVENT_DATE, "event_type", "quantity"]
-    return dataset(settings, EVENTS.name, partitions).to_table(columns=columns, filter=known)
+    return dataset(settings, EVENTS.name, lambda day: first <= day <= as_of).to_table(columns=columns, filter=known)
 
 
 def user_days(settings: Settings, as_of: date, days: int) -> pa.Table:
@@ -109,9 +106,9 @@ def user_days(settings: Settings, as_of: date, days: int) -> pa.Table:
     Columns: user_id, event_date, landing_date, lines (rows of purchases), spend (their money), looks (views and carts).
     In the order of the first three.
     """
-    partitions = [d for d in active_files(settings, EVENTS.name) if as_of - timedelta(days) < d <= as_of]
+    events = dataset(settings, EVENTS.name, lambda day: as_of - timedelta(days) < day <= as_of)
     with duckdb.connect(config={"memory_limit": settings.memory_limit}) as connection:
-        connection.register("events", dataset(settings, EVENTS.name, partitions))
+        connection.register("events", events)
         return connection.execute(
             "select user_id, event_date, landing_date,"
             " count(*) filter (event_type = 'purchase') as lines,"
@@ -124,17 +121,14 @@ def user_days(settings: Settings, as_of: date, days: int) -> pa.Table:
         ).to_arrow_table()
 
 
-def known_users(settings: Settings, as_of: date) -> list[str]:
-    """Every user with an event, or a row in the users feed, up to `as_of`, in order."""
-    found: list[pa.Array] = []
-    for name in (EVENTS.name, USERS.name):
-        days = [d for d in active_files(settings, name) if d <= as_of]
-        # All of history, but as dictionaries: a user's name is decoded once a file, not once an event.
-        rows = dataset(settings, name, days, dictionaries=["user_id"])
-        known = (ds.field(LANDING_DATE) <= as_of) & ds.field("user_id").is_valid()
-        chunks = rows.to_table(columns=["user_id"], filter=known)["user_id"].chunks
-        found += [chunk.dictionary.take(pc.unique(chunk.indices)) for chunk in chunks if len(chunk)]
-    return sorted(pc.unique(pa.chunked_array(found, pa.string())).to_pylist())
+def known_users(settings: Settings, as_of: date, people: pa.Table) -> list[str]:
+    """Every user with an event up to `as_of`, or a row of `people`, which `users` gives; in order."""
+    # All of history, but as dictionaries: a user's name is decoded once a file, not once an event.
+    rows = dataset(settings, EVENTS.name, lambda day: day <= as_of, dictionaries=["user_id"])
+    known = (ds.field(LANDING_DATE) <= as_of) & ds.field("user_id").is_valid()
+    chunks = rows.to_table(columns=["user_id"], filter=known)["user_id"].chunks
+    found = [chunk.dictionary.take(pc.unique(chunk.indices)) for chunk in chunks if len(chunk)]
+    return sorted(pc.unique(pa.chunked_array([*found, *people["user_id"].chunks], pa.string())).to_pylist())
 
 
 FIRST_DELIVERED = "first_delivered"
@@ -154,9 +148,8 @@ def _newest(settings: Settings, name: str, as_of: date) -> pa.Table:
     """Of history only keys and dates are read; whole rows of the deliveries that are the newest of some key."""
     entity = ENTITIES[name]
     key = entity.key[0]
-    days = [d for d in active_files(settings, name) if d <= as_of]
     with duckdb.connect(config={"memory_limit": settings.memory_limit}) as connection:
-        keys = dataset(settings, name, days, dictionaries=[key])
+        keys = dataset(settings, name, lambda day: day <= as_of, dictionaries=[key])
         connection.register("keys", keys.to_table(columns=[key, LANDING_DATE, IS_DUPLICATE]))
         connection.execute(
             f"create table newest as select cast({key} as text) as {key}, max({LANDING_DATE}) as {LANDING_DATE},"

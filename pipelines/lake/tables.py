@@ -1,7 +1,7 @@
 """What is committed: tables, their files by partition, digests, rows as an Arrow dataset."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from urllib.parse import unquote
@@ -54,10 +54,9 @@ def files_of(found: DeltaTable | None, name: str) -> dict[str, DataFile]:
     if found is None:
         return {}
     day = f"partition.{partition_column(name)}"
-    return {
-        unquote(action["path"]): DataFile(action[day], action["size_bytes"], action["num_records"])
-        for action in pa.table(found.get_add_actions(flatten=True)).to_pylist()
-    }
+    actions = pa.table(found.get_add_actions(flatten=True))  # statistics of every column are in it too
+    told = (actions[name].to_pylist() for name in ("path", day, "size_bytes", "num_records"))
+    return {unquote(path): DataFile(*file) for path, *file in zip(*told, strict=True)}
 
 
 def active_files(settings: Settings, name: str) -> dict[date, dict[str, int]]:
@@ -80,11 +79,15 @@ def digest(paths: Iterable[str]) -> str:
 
 
 def dataset(
-    settings: Settings, name: str, dates: Iterable[date] | None = None, dictionaries: Iterable[str] = ()
+    settings: Settings,
+    name: str,
+    dates: Iterable[date] | Callable[[date], bool] | None = None,
+    dictionaries: Iterable[str] = (),
 ) -> ds.Dataset:
-    """Committed rows as an Arrow dataset, pruned to the given partitions; empty where nothing is committed.
+    """Committed rows as an Arrow dataset, pruned to partitions; empty where nothing is committed.
 
-    Columns named in `dictionaries` come as their files hold them: each value once, and numbers.
+    `dates`: the partitions, or what says of each whether it is wanted. Columns named in `dictionaries` come as their
+    files hold them: each value once, and numbers.
     """
     found = table(settings, name)
     empty = ds.dataset(pa.Table.from_pylist([], schema=schema_of(name)))
@@ -92,7 +95,8 @@ def dataset(
         return empty
     filters = None
     if dates is not None:
-        wanted = sorted(set(dates) & set(active_files(settings, name)))
+        held = {file.day for file in files_of(found, name).values()}
+        wanted = sorted(filter(dates, held) if callable(dates) else held.intersection(dates))
         if not wanted:
             return empty
         filters = [(partition_column(name), "in", [str(d) for d in wanted])]

@@ -64,7 +64,7 @@ def _given(path: Path) -> Source:
 def _explained(settings: Settings, file: RuleFile, night: date, report: Report) -> list[Standing]:
     products, people = lake.products(settings, night), lake.users(settings, night)
     sold = lake.interactions(settings, night, settings.training_days)["item_id"].unique()
-    users = pa.array(lake.known_users(settings, night), pa.string())
+    users = pa.array(lake.known_users(settings, night, people), pa.string())
     known = catalogue(products, sold)
     on_sale = availability(products, known.items, night)
     report(f"night {night}: {count(int(on_sale.sum()), 'item')} on sale, {count(len(users), 'customer')}")

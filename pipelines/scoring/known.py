@@ -64,7 +64,7 @@ def _encoded(
     from models.interactions import encode
 
     table = lake.interactions(settings, night, settings.training_days)
-    everybody = pa.array(lake.known_users(settings, night), pa.string())
+    everybody = pa.array(lake.known_users(settings, night, users), pa.string())
     unsold = products.filter(pc.invert(pc.is_in(products["item_id"], value_set=table["item_id"].unique())))["item_id"]
     unsold = unsold.combine_chunks()
     unsold = unsold.filter(pa.array(availability(products, unsold, night)))

@@ -52,7 +52,7 @@ def test_the_newest_row_of_each_product_and_its_first_day(settings: Settings, tm
 def test_before_the_first_delivery_nothing_is_known(settings: Settings) -> None:
     assert lake.products(settings, D1).num_rows == 0
     assert lake.users(settings, D1).num_rows == 0
-    assert lake.known_users(settings, D1) == []
+    assert lake.known_users(settings, D1, lake.users(settings, D1)) == []
 
 
 def test_a_user_is_known_from_the_first_event_or_feed_that_was_delivered(settings: Settings, tmp_path: Path) -> None:
@@ -65,8 +65,8 @@ def test_a_user_is_known_from_the_first_event_or_feed_that_was_delivered(setting
     lake.commit(settings, "events", staged, [D1, D2], base(settings), take(settings, "p", "a"))
     commit(settings, tmp_path, "users", D2, [{"user_id": "quiet", "attributes": None}])
 
-    assert lake.known_users(settings, D1) == ["b", "ü"]
-    assert lake.known_users(settings, D2) == ["B", "b", "early", "late", "quiet", "ü"]
+    assert lake.known_users(settings, D1, lake.users(settings, D1)) == ["b", "ü"]
+    assert lake.known_users(settings, D2, lake.users(settings, D2)) == ["B", "b", "early", "late", "quiet", "ü"]
 
 
 DELIVERIES = st.lists(st.lists(st.sampled_from("abcd"), max_size=5), min_size=1, max_size=5)
