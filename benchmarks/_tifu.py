@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from models.days import Past
-from models.next_basket.baskets import baskets
+from models.next_basket.baskets import baskets, buyers
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def scores(past: Past, users: np.ndarray, setting: Tifu) -> sparse.csr_array:
 
 
 def _vectors(past: Past, setting: Tifu) -> sparse.csr_array:
-    held = baskets(past)
+    held = baskets(past, buyers(past))
     user = held.days.user
     group, inside = np.divmod(held.back, setting.group)
     groups = -(-held.count // setting.group)

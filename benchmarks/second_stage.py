@@ -165,8 +165,8 @@ def baskets_after(settings: Settings, cutoff: date, until: date) -> dict[str, An
             rows[name]["size_error"] = mean(np.abs(test.expected - test.size))
         rows[name] |= {"chosen": name == taken.model, "users": len(test.users)}
         print(f"next basket, {name}: {rows[name]}", flush=True)
-    held = baskets(known_at(whole, back))
-    rows["mean_of_the_shop"] = {"size_error": mean(np.abs(len(held.days.user) / held.count.sum() - test.size))}
+    size = baskets(known_at(whole, back), test.users).size
+    rows["mean_of_the_shop"] = {"size_error": mean(np.abs(size - test.size))}
     return rows
 
 
@@ -185,7 +185,7 @@ def tifu(past: Past, back: int, asked: basket.Day, setting: _tifu.Tifu) -> dict[
 class _AsListed:
     """The rows are lists already."""
 
-    def order(self, found: Candidates) -> np.ndarray:
+    def order(self, found: Candidates, chance: np.ndarray) -> np.ndarray:
         return -found.rank.astype(np.float64)
 
     def chance(self, found: Candidates) -> np.ndarray:

@@ -57,7 +57,7 @@ def bootstrap_intervals(per_user: np.ndarray, seed: int, n: int = 1000) -> np.nd
         return np.full((measures, 2), np.nan)
     generator = np.random.default_rng(seed)
     columns = np.ascontiguousarray(per_user.T)
-    rows = max(1, 5_000_000 // users)  # bounds the index array at 40 MB whatever the number of users
+    rows = max(1, 500_000 // users)  # few enough draws at a time to stay in the processor's cache
     means = np.empty((measures, n))
     for done in range(0, n, rows):
         chosen = generator.integers(0, users, (min(rows, n - done), users))

@@ -60,30 +60,33 @@ def next_baskets(past: Past, back: int, horizon: int) -> sparse.csr_array:
 
 @dataclass(frozen=True)
 class Baskets:
-    """How many baskets of the user lie after each row of `days` (0: it is the latest), and how many a user has."""
+    """The baskets of some users, and what all baskets of the shop say."""
 
-    days: Days
-    back: np.ndarray  # int64 [D]
-    count: np.ndarray  # int64 [U]
+    days: Days  # of these users
+    back: np.ndarray  # int64 [D]: baskets of the user after each row; 0 is the latest
+    count: np.ndarray  # int64 [U]: baskets of each user
+    popularity: np.ndarray  # float64 [I]: the share of the shop's baskets of `POPULAR_DAYS` days that hold the item
+    size: float  # distinct items of the shop's mean basket
 
 
-def baskets(past: Past) -> Baskets:
-    days, visits = past.bought, past.bought.visits
-    count = np.bincount(visits.user, minlength=days.users)
+def baskets(past: Past, users: np.ndarray) -> Baskets:
+    """Of `users` (indices)."""
+    shop, own = past.bought, past.bought.only(users)
+    held = shop.visits.age
+    recent = shop.item[shop.age < POPULAR_DAYS]
+    popularity = np.bincount(recent, minlength=shop.items) / max(1, int((held < POPULAR_DAYS).sum()))
+    count = np.bincount(own.visits.user, minlength=shop.users)
     first = np.cumsum(count) - count
-    return Baskets(days, visits.of_row - first[days.user], count)
+    size = len(shop.user) / max(1, len(held))
+    return Baskets(own, own.visits.of_row - first[own.user], count, popularity, size)
 
 
 def candidates(past: Past, found: Baskets, users: np.ndarray) -> Candidates:
-    """The candidates of these users (indices, ascending) at the end of the last day, with their columns."""
-    days = found.days
+    """The candidates of the users (indices, ascending) that `found` is of, at the end of the last day."""
+    days, popularity = found.days, found.popularity
     size, key, start, times = days.items, days.key, days.start, days.count
-    popularity = _popularity(days)
     pair_user, pair_item, latest = days.pair_user, days.pair_item, found.back[start + times - 1]
-    asked = np.zeros(days.users, dtype=bool)
-    asked[users] = True
-    own = np.flatnonzero(asked[pair_user])
-    own = own[np.lexsort((pair_item[own], latest[own], -times[own], pair_user[own]))]
+    own = np.lexsort((pair_item, latest, -times, pair_user))
     place = np.arange(len(own)) - np.searchsorted(pair_user[own], pair_user[own])
     own = own[place < OWN]
     order = np.lexsort((np.arange(size), -popularity))
@@ -107,14 +110,8 @@ def candidates(past: Past, found: Baskets, users: np.ndarray) -> Candidates:
         of_own(times, 0) / np.maximum(count, 1), of_own(latest, np.nan), of_own(within[0], 0), of_own(within[1], 0),
         count, popularity[item],
     ]  # fmt: skip
-    more = candidate_features.features(past).of(user, item)
+    more = candidate_features.features(past, users).of(user, item)
     return Candidates(user, item, np.concatenate([np.stack(columns, axis=1).astype(np.float32), more], axis=1))
-
-
-def _popularity(days: Days) -> np.ndarray:
-    """float64 [I]: the share of the baskets of the last `POPULAR_DAYS` days that hold the item."""
-    held = int((days.visits.age < POPULAR_DAYS).sum())
-    return np.bincount(days.item[days.age < POPULAR_DAYS], minlength=days.items) / max(1, held)
 
 
 def expected_sizes(found: Baskets, users: np.ndarray) -> np.ndarray:
@@ -123,5 +120,4 @@ def expected_sizes(found: Baskets, users: np.ndarray) -> np.ndarray:
     (items in the user's baskets + the shop's mean) / (the user's baskets + 1).
     """
     items = np.bincount(found.days.user, minlength=found.days.users)
-    mean = len(found.days.user) / max(1, int(found.count.sum()))
-    return np.asarray((items + mean) / (found.count + 1))[users]
+    return np.asarray((items + found.size) / (found.count + 1))[users]

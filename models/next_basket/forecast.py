@@ -58,10 +58,10 @@ PARAMETERS: dict[str, Any] = {
 
 
 class Model(Protocol):
-    """`order` float64 [P]: a user's candidates are listed by it, highest first; `chance` float64 [P] in (0, 1)."""
+    """`chance` float64 [P] in (0, 1); `order` float64 [P]: a user's candidates are listed by it, highest first."""
 
-    def order(self, found: Candidates) -> np.ndarray: ...
     def chance(self, found: Candidates) -> np.ndarray: ...
+    def order(self, found: Candidates, chance: np.ndarray) -> np.ndarray: ...
     def arrays(self) -> dict[str, np.ndarray]: ...
 
 
@@ -75,7 +75,7 @@ class TopFrequent:
     def calibrated(cls, found: Candidates, bought: np.ndarray) -> "TopFrequent":
         return cls(fit_logistic(_shares(found), bought))
 
-    def order(self, found: Candidates) -> np.ndarray:
+    def order(self, found: Candidates, chance: np.ndarray) -> np.ndarray:
         return -found.rank.astype(np.float64)
 
     def chance(self, found: Candidates) -> np.ndarray:
@@ -106,8 +106,8 @@ class Grown:
     def __init__(self, trees: Trees, scale: float, shift: float) -> None:
         self.trees, self.scale, self.shift = trees, scale, shift
 
-    def order(self, found: Candidates) -> np.ndarray:
-        return self.chance(found)
+    def order(self, found: Candidates, chance: np.ndarray) -> np.ndarray:
+        return chance
 
     def chance(self, found: Candidates) -> np.ndarray:
         return sigmoid(self.scale * self.trees.predict(found.columns) + self.shift)
@@ -155,10 +155,11 @@ def forecast(data: Interactions) -> Forecast:
         model, note = FLOOR, f"too few days or users to judge the last {HORIZON} days: the floor"
     made = make(model, days[2], days[1]) or TopFrequent(None)
     now = known_at(past, 0)
-    users, held = buyers(now), baskets(now)
+    users = buyers(now)
+    held = baskets(now, users)
     found = candidates(now, held, users)
     chance = made.chance(found)
-    order = np.lexsort((found.item, -made.order(found), found.user))
+    order = np.lexsort((found.item, -made.order(found, chance), found.user))
     return Forecast(
         users, found.user[order], found.item[order], chance[order], found.repeat[order], expected_sizes(held, users),
         model, made.arrays(), list(_measures(judged, days[1])), note,
@@ -171,7 +172,7 @@ def prepared(past: Past, back: int, most: int = MOST_USERS) -> Day | None:
     users = drawn(np.intersect1d(buyers(now), np.flatnonzero(np.diff(after.indptr))), most)
     if len(users) < LEAST_USERS:
         return None
-    held = baskets(now)
+    held = baskets(now, users)
     found = candidates(now, held, users)
     bought = np.asarray(after[found.user, found.item]).ravel().astype(bool)
     if not bought.any():
@@ -215,7 +216,8 @@ def judge(
 
     F1 is the harmonic mean of precision and recall. Also, [P] of what is listed to the longest k: `chance`, `bought`.
     """
-    order = np.lexsort((found.item, -model.order(found), found.user))
+    chance = model.chance(found)
+    order = np.lexsort((found.item, -model.order(found, chance), found.user))
     owner, hit = np.searchsorted(users, found.user[order]), bought[order]
     rank = np.arange(len(owner)) - np.searchsorted(owner, owner)
     values: dict[str, np.ndarray] = {}
@@ -226,7 +228,7 @@ def judge(
         values[f"recall@{length}"] = hits / size
         values[f"f1@{length}"] = 2 * hits / (count + size)
     listed = rank < max(LENGTHS)
-    return {**values, "chance": model.chance(found)[order][listed], "bought": hit[listed]}
+    return {**values, "chance": chance[order][listed], "bought": hit[listed]}
 
 
 def _measures(judged: dict[str, dict[str, np.ndarray]], day: Day | None) -> Iterator[dict[str, Any]]:

@@ -43,10 +43,14 @@ class Features:
         return np.concatenate([own, looked, self.item[item], self.user[user]], axis=1)
 
 
-def features(past: Past) -> Features:
+def features(past: Past, users: np.ndarray | None = None) -> Features:
+    """`users`: indices of those that will be asked about, all where None; items are counted over everybody."""
+    item = _item_columns(past.bought)
+    popular = np.log1p(np.bincount(past.bought.item, minlength=past.bought.items))
+    if users is not None:
+        past = past.only(users)
     bought, looked = past.bought, past.looked
-    user = _user_columns(past)
-    item = _item_columns(bought)
+    user = _user_columns(past, popular)
     usual = item[:, ITEM.index("item_interval")]
     columns = _bought_columns(bought, user[:, USER.index("user_days")], usual)
     seen = np.stack([looked.count, looked.sum(looked.age < MONTH), looked.last], axis=1)
@@ -83,7 +87,8 @@ def _item_columns(days: Days) -> np.ndarray:
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def _user_columns(past: Past) -> np.ndarray:
+def _user_columns(past: Past, popular: np.ndarray) -> np.ndarray:
+    """`popular` float64 [I]: what each bought item adds to `user_popularity`."""
     days, users = past.bought, past.bought.users
     owner, age = days.visits.user, days.visits.age
     count = np.bincount(owner, minlength=users).astype(np.float64)
@@ -94,7 +99,6 @@ def _user_columns(past: Past) -> np.ndarray:
         np.fmax.at(oldest, part.pair_user, part.first.astype(np.float64))
     rows = np.bincount(days.user, minlength=users)
     distinct = np.bincount(days.pair_user, minlength=users)
-    popular = np.log1p(np.bincount(days.item, minlength=days.items))
     with np.errstate(invalid="ignore", divide="ignore"):
         columns = [
             count, np.bincount(owner[age < MONTH], minlength=users), last,

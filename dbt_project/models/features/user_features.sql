@@ -46,16 +46,25 @@ totals as (
 
 ),
 
+bought as (
+
+    select distinct
+        user_id,
+        item_id
+    from user_item_days
+    where purchased_lines > 0
+
+),
+
 diversity as (
 
     select
-        user_item_days.user_id,
-        cast(count(distinct user_item_days.item_id) as bigint) as items_365d,
+        bought.user_id,
+        cast(count(*) as bigint) as items_365d,
         cast(count(distinct coalesce(products.category, 'unknown')) as bigint) as categories_365d
-    from user_item_days
-    left join products on user_item_days.item_id = products.item_id
-    where user_item_days.purchased_lines > 0
-    group by user_item_days.user_id
+    from bought
+    left join products on bought.item_id = products.item_id
+    group by bought.user_id
 
 )
 

@@ -11,7 +11,8 @@ buyer_days as (
     select
         item_id,
         user_id,
-        count(distinct event_date) as days_bought
+        -- cheaper than to count distinct days
+        min(event_date) < max(event_date) as came_back
     from user_item_days
     where purchased_lines > 0
     group by item_id, user_id
@@ -21,6 +22,6 @@ buyer_days as (
 select
     item_id,
     cast(count(*) as bigint) as buyers_365d,
-    {{ ratio('sum(case when days_bought > 1 then 1 else 0 end)', 'count(*)') }} as repeat_rate_365d
+    {{ ratio('sum(case when came_back then 1 else 0 end)', 'count(*)') }} as repeat_rate_365d
 from buyer_days
 group by item_id

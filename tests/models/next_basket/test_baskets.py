@@ -38,7 +38,7 @@ def of(data: Interactions, user: str) -> dict[str, dict[str, float]]:
     """The columns of a user's candidates by item, in their order."""
     index = data.users.to_pylist().index(user)
     past = Past.of(data)
-    found = candidates(past, baskets(past), np.array([index]))
+    found = candidates(past, baskets(past, np.array([index])), np.array([index]))
     items = data.items.take(pa.array(found.item)).to_pylist()
     return {i: dict(zip(NAMES, row, strict=True)) for i, row in zip(items, found.columns.tolist(), strict=True)}
 
@@ -81,13 +81,13 @@ def test_the_expected_size_is_the_own_mean_drawn_towards_the_shops() -> None:
     users = buyers(past)
     assert data.users.take(pa.array(users)).to_pylist() == ["ann", "bob"]
     mean = 5 / 4  # 4 lines of ann in 3 baskets, 1 of bob in 1
-    assert expected_sizes(baskets(past), users) == pytest.approx([(4 + mean) / 4, (1 + mean) / 2])
+    assert expected_sizes(baskets(past, users), users) == pytest.approx([(4 + mean) / 4, (1 + mean) / 2])
 
 
 def test_a_shop_without_purchases_has_no_candidates() -> None:
     past = Past.of(encode(table([("ann", "milk", 3, "view")]), MONDAY + timedelta(5)))
     assert len(buyers(past)) == 0
-    assert len(candidates(past, baskets(past), buyers(past)).item) == 0
+    assert len(candidates(past, baskets(past, buyers(past)), buyers(past)).item) == 0
 
 
 @settings(max_examples=30, deadline=None)
@@ -101,7 +101,7 @@ def test_what_is_known_at_a_day_is_what_a_shop_that_ends_there_knows(seed: int, 
         extra_users=whole.users, extra_items=whole.items,
     )  # fmt: skip
     users = buyers(known)
-    one, other = (candidates(past, baskets(past), users) for past in (known, known_at(Past.of(ends), 0)))
+    one, other = (candidates(past, baskets(past, users), users) for past in (known, known_at(Past.of(ends), 0)))
     assert np.array_equal(one.item, other.item)
     assert np.array_equal(one.columns, other.columns, equal_nan=True)
 
@@ -111,3 +111,17 @@ def test_the_lookback_ends() -> None:
     past = Past.of(data)
     assert (data.items.take(pa.array(known_at(past, 0).bought.item)).to_pylist()) == ["oil"]
     assert (data.items.take(pa.array(known_at(past, 1).bought.item)).to_pylist()) == ["milk"]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000))
+def test_what_is_asked_about_some_does_not_depend_on_who_else_is_asked_about(seed: int) -> None:
+    past = Past.of(encode(table(random_rows(seed)), MONDAY + timedelta(19)))
+    everybody = buyers(past)
+    some = everybody[::2]
+    whole, part = (candidates(past, baskets(past, users), users) for users in (everybody, some))
+    rows = np.isin(whole.user, some)
+    assert np.array_equal(whole.item[rows], part.item)
+    assert np.array_equal(whole.columns[rows], part.columns, equal_nan=True)
+    sizes = expected_sizes(baskets(past, everybody), everybody)
+    assert np.array_equal(sizes[::2], expected_sizes(baskets(past, some), some))
