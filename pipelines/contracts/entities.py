@@ -187,6 +187,9 @@ ENTITIES: dict[str, Entity] = {
     e.name: e for e in (EVENTS, PRODUCTS, USERS, CAMPAIGNS, COUPONS, REVIEWS, QUERIES, SUPPORT_MESSAGES)
 }
 
+MASKS = ("email", "card", "phone", "address")
+"""Kinds of personal data that preprocess looks for in masked columns; a mark such as [email] stands in their place."""
+
 # Optional technical columns of a landing file. A source that cannot read a line of its origin passes it on whole:
 # `unreadable` holds the raw text, `unreadable_reason` why; preprocess quarantines it. `line` saves a rewrite.
 UNREADABLE, UNREADABLE_REASON = "unreadable", "unreadable_reason"

@@ -163,6 +163,17 @@ OPS_QUARANTINE = Table(
     ("landing_date", "entity", "reason"),
     ((LANDING_DATE, "date"), ("entity", "text"), ("reason", "text"), ("rows", "bigint")),
 )
+OPS_MASKED = Table(  # personal data found in free text and masked before the lake; see preprocess/masking.py
+    "ops.masked_counts",
+    ("landing_date", "entity", "kind"),
+    (
+        (LANDING_DATE, "date"),
+        ("entity", "text"),
+        ("kind", "text"),  # email, card, phone, address
+        ("rows", "bigint"),
+        ("places", "bigint"),
+    ),
+)
 OPS_OVERRIDES = Table(
     "ops.overrides",
     ("night", "entity"),
@@ -264,7 +275,7 @@ OPS_NIGHT_RULES = Table(  # the rules file that a night was scored by; a night w
     volatile=("kept_at",),
 )
 OPS_TABLES = (
-    OPS_RUNS, OPS_LANDING_FILES, OPS_QUARANTINE, OPS_OVERRIDES, OPS_AUDIT_RESULTS, OPS_MODEL_METRICS,
+    OPS_RUNS, OPS_LANDING_FILES, OPS_QUARANTINE, OPS_MASKED, OPS_OVERRIDES, OPS_AUDIT_RESULTS, OPS_MODEL_METRICS,
     OPS_GATE, OPS_LOADED_DAYS, OPS_PENDING_DAYS, OPS_NIGHTS, OPS_BUILT_SQL,
     OPS_NIGHT_RULES,
 )  # fmt: skip
