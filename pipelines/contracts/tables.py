@@ -125,6 +125,53 @@ SCORE_TABLES = (
     SCORES_NEXT_BASKET,
 )  # fmt: skip
 
+# What is read out of texts, as of the newest night: the rows of a delivery stay until its files or the model change.
+SCORES_REVIEW_TEXTS = Table(
+    "scores.review_texts",
+    (LANDING_DATE, "review_id"),
+    (
+        (LANDING_DATE, "date"),
+        ("review_id", "text"),
+        ("item_id", "text"),
+        ("created_at", "timestamp with time zone"),
+        ("rating", "decimal(18,6)"),
+        ("language", "text"),  # as detected: en, zh, other
+        ("positive_probability", "double precision"),  # null where there is no text in a known language
+        ("sentiment", "text"),  # positive, negative; null as above
+        *_STAMP,
+    ),
+    volatile=("run_id", "scored_at"),
+)
+SCORES_REVIEW_ASPECTS = Table(
+    "scores.review_aspects",
+    (LANDING_DATE, "review_id", "aspect"),
+    (
+        (LANDING_DATE, "date"),
+        ("review_id", "text"),
+        ("item_id", "text"),
+        ("aspect", "text"),
+        ("mentions", "integer"),
+        ("sentiment", "double precision"),  # -1 (bad) to 1 (good), the mean over the mentions
+        ("sentence", "text"),  # of the review, as it stands there: the first that speaks of it
+        *_STAMP,
+    ),
+    volatile=("run_id", "scored_at"),
+)
+SCORES_ITEM_SUMMARIES = Table(
+    "scores.item_summaries",
+    ("item_id",),
+    (
+        ("item_id", "text"),
+        ("reviews", "bigint"),
+        ("reviews_digest", "text"),  # of which reviews, as they were delivered: equal, and the row stays as it is
+        ("summary", "text"),  # sentences of reviews, word by word; null where none says anything
+        ("key_phrases", "text"),  # the best first, separated by ", "
+        *_STAMP,
+    ),
+    volatile=("run_id", "scored_at"),
+)
+TEXT_TABLES = (SCORES_REVIEW_TEXTS, SCORES_REVIEW_ASPECTS, SCORES_ITEM_SUMMARIES)
+
 OPS_RUNS = Table(  # one row per night and step: the latest attempt
     "ops.runs",
     ("night", "step"),
@@ -241,6 +288,18 @@ OPS_GATE = Table(  # one row per comparison the gate made; see models/gate.py
     ),
     volatile=("judged_at",),
 )
+OPS_READ_TEXTS = Table(  # which deliveries of texts were read, and by which model
+    "ops.read_texts",
+    ("entity", LANDING_DATE),
+    (
+        ("entity", "text"),
+        (LANDING_DATE, "date"),
+        ("files_digest", "text"),
+        ("model_version", "text"),
+        ("rows", "bigint"),
+    ),
+    volatile=("files_digest",),
+)
 OPS_LOADED_DAYS = Table(  # which committed lake files the warehouse holds, by partition
     "ops.loaded_days",
     ("entity", "partition_date"),
@@ -276,11 +335,11 @@ OPS_NIGHT_RULES = Table(  # the rules file that a night was scored by; a night w
 )
 OPS_TABLES = (
     OPS_RUNS, OPS_LANDING_FILES, OPS_QUARANTINE, OPS_MASKED, OPS_OVERRIDES, OPS_AUDIT_RESULTS, OPS_MODEL_METRICS,
-    OPS_GATE, OPS_LOADED_DAYS, OPS_PENDING_DAYS, OPS_NIGHTS, OPS_BUILT_SQL,
+    OPS_GATE, OPS_READ_TEXTS, OPS_LOADED_DAYS, OPS_PENDING_DAYS, OPS_NIGHTS, OPS_BUILT_SQL,
     OPS_NIGHT_RULES,
 )  # fmt: skip
 
-TABLES: dict[str, Table] = {t.name: t for t in (*RAW_TABLES.values(), *SCORE_TABLES, *OPS_TABLES)}
+TABLES: dict[str, Table] = {t.name: t for t in (*RAW_TABLES.values(), *SCORE_TABLES, *TEXT_TABLES, *OPS_TABLES)}
 SCHEMAS = ("raw", "staging", "features", "scores", "marts", "ops")
 
 # On PostgreSQL only (law 2): every publication is an edition, and one row says which of them BI sees.
