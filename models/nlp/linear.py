@@ -15,9 +15,7 @@ from models.nlp.grams import AT_ONCE, BITS, BUCKETS, RECIPES, encode, weigh
 
 FLOOR, BETTER = "svc", "svc_nb"
 SEED = 20_180_101
-LEAST_TEXTS = 2
-"""An n-gram of fewer texts is not learned from."""
-COST = {FLOOR: 1.0, BETTER: 0.3}
+COST = {FLOOR: 1.0, BETTER: 0.2}
 """C of the machines: the usual one; and smaller where two are added, by cross-validation on clothing reviews."""
 
 
@@ -59,7 +57,7 @@ def restore(arrays: dict[str, np.ndarray], name: str, language: str) -> Linear:
 
 def fit(counts: sparse.csr_array, positive: np.ndarray, name: str, language: str) -> Linear:
     """`counts` [n, BUCKETS] as `grams.counted` makes them, `positive` bool [n] with both values among them."""
-    rarity = _rarity(counts)
+    rarity = _rarity(counts, RECIPES[language].least)
     rows = tf_idf(counts, rarity)
     weights, shift = _machine(rows, positive, COST[name])
     if name == BETTER:
@@ -111,11 +109,11 @@ def tf_idf(counts: sparse.csr_array, rarity: np.ndarray) -> sparse.csr_array:
     return sparse.csr_array((data, column.astype(np.int32), ends), shape=counts.shape)
 
 
-def _rarity(counts: sparse.csr_array) -> np.ndarray:
+def _rarity(counts: sparse.csr_array, least: int) -> np.ndarray:
     """log((1 + n) / (1 + texts with it)) + 1, float32 [BUCKETS]."""
     texts = np.bincount(counts.indices, minlength=BUCKETS)
     found = np.log((1 + counts.shape[0]) / (1 + texts)) + 1
-    return np.where(texts >= LEAST_TEXTS, found, 0).astype(np.float32)
+    return np.where(texts >= least, found, 0).astype(np.float32)
 
 
 def _log_count_ratio(rows: sparse.csr_array, positive: np.ndarray) -> np.ndarray:
