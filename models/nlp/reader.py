@@ -159,7 +159,11 @@ def digest(source: str) -> str | None:
 
 
 def tune(
-    reader: Reader, texts: Sequence[str], positive: np.ndarray, folder: Path, observe: Callable[[dict[str, float]], None]
+    reader: Reader,
+    texts: Sequence[str],
+    positive: np.ndarray,
+    folder: Path,
+    observe: Callable[[dict[str, float]], None],
 ) -> None:
     """Learn from texts and `positive` bool [n]; goes on from the newest checkpoint in `folder` if there is one."""
     plan = reader.plan

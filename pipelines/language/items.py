@@ -94,3 +94,8 @@ def _newest(table: str) -> str:
         f"select * from {table} where not {IS_DUPLICATE}"
         f" qualify row_number() over (partition by review_id order by {LANDING_DATE} desc) = 1"
     )
+
+
+def forget(connection: Warehouse, gone: list[str]) -> None:
+    for item in gone:
+        connection.execute(f"delete from {SCORES_ITEM_SUMMARIES.name} where item_id = ?", [item])
