@@ -136,6 +136,12 @@ def load(day: RangeDate = None, first: FromOption = None, until: UntilOption = N
 
 
 @app.command()
+def texts(day: RangeDate = None, first: FromOption = None, until: UntilOption = None) -> None:
+    """Read reviews that are new or changed, as of the newest night."""
+    _step("texts", _range(day, first, until))
+
+
+@app.command()
 def features(day: RangeDate = None, first: FromOption = None, until: UntilOption = None) -> None:
     """Build the feature tables as of the newest night (dbt)."""
     _step("features", _range(day, first, until))

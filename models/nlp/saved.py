@@ -25,7 +25,7 @@ def save(parent: Path, sentiments: Mapping[str, sentiment.Sentiment], phrases: M
 
 
 def load(folder: Path, lexicon: Lexicon) -> Readers:
-    """The inverse of `save`; the lexicon is no part of it. Raises ArtefactError where any part is not what was saved."""
+    """The inverse of `save`, but for the lexicon. Raises ArtefactError where any part is not what was saved."""
     _, meta = load_artefact(folder)
     if meta.get("format") != FORMAT:
         raise ArtefactError(f"{folder} holds no readers of reviews; train again")

@@ -1,6 +1,7 @@
 """Read what people wrote, as of the newest night: reviews as they are delivered, items whose reviews have changed."""
 
 import contextlib
+from collections import Counter
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -122,8 +123,6 @@ def _summarise(
 
 def _summary(reviews: "pa.Table", readers: "Readers") -> dict[str, str | None]:
     """In the language that most of the reviews are in, where it can be summarised."""
-    from collections import Counter
-
     from models.nlp.reviews import read
     from models.nlp.summary import summarise
     from pipelines.language.tables import MOST_KEY_PHRASES
