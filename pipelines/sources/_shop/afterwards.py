@@ -96,5 +96,5 @@ def _purchases(world: World, queries: Queries, day: int) -> Purchases:
         rated=rated,
         worded=worded,
         corrected=np.where(corrects, rated + draw.integers(1, CORRECTED_WITHIN + 1, n), NEVER),
-        asked=np.where(draw.random(n) < 0.12, day + draw.integers(0, 12, n), NEVER),
+        asked=np.where(draw.random(n) < 0.12, day + draw.integers(1, 13, n), NEVER),
     )

@@ -18,8 +18,7 @@ IMPRESSION, VIEW, CART, REMOVE, PURCHASE, REDEEM, SEARCH, RETURN, RATING = range
 _DELAYS = {IMPRESSION: 1, VIEW: 10, CART: 40, REMOVE: 700, PURCHASE: 900, REDEEM: 901}
 _PER_PLACE = 50  # seconds between two places of a list
 PERSONAL_SEARCHES = 0.002  # share of searches that hold an e-mail address, a number or an address instead
-_MADE = "event_id", "occurred_at", "event_type", "user_id", "session_id", "item_id", "quantity", "unit_price"
-COLUMNS = (*_MADE, "query", "surface", "position", "promotion_id")
+_CLOCK = pa.array([f"{h:02d}:{m:02d}:{s:02d}Z" for h in range(24) for m in range(60) for s in range(60)])
 
 
 class EventRows:
@@ -45,32 +44,29 @@ class EventRows:
 
     def _sessions(self, chunk: Sessions, line: int) -> pa.RecordBatch:
         kind, row, place = _kinds(chunk)
-        found = place >= 0
         column = place.clip(min=0)
-        item = np.where(found, chunk.items[row, column], -1)
+        item = np.where(place >= 0, chunk.items[row, column], -1)
         campaign = np.where((kind == PURCHASE) | (kind == REDEEM), chunk.campaign[row, column], -1)
-        priced = (kind == CART) | (kind == PURCHASE)
-        cents = np.where(priced, paid(self.world.items.cents_on(chunk.day)[item], campaign), -1)
+        priced, seen = (kind == CART) | (kind == PURCHASE), kind <= VIEW
+        typed = _typed(self.world, chunk, len(self.queries.text))
         delay = np.array([_DELAYS.get(k, 0) for k in range(len(KINDS))])[kind]
-        spread = np.where(kind == IMPRESSION, 0, _PER_PLACE * column)
-        query = chunk.query[row]
-        query = np.where(kind == SEARCH, _personal(self.world, chunk, len(self.queries.text))[row], query)
         return self._batch(
-            day=chunk.day,
-            prefix=f"e{chunk.day:05d}-{chunk.chunk:04d}-",
-            number=np.arange(len(kind)),
-            kind=kind,
-            second=chunk.second[row] + delay + spread,
-            user=np.where(chunk.known[row], chunk.user[row], -1),
-            session=chunk.chunk * 1_000_000 + row,
-            item=np.where(kind == REDEEM, -1, item),
-            quantity=np.where(priced, chunk.quantity[row, column], -1),
-            cents=cents,
-            query=np.where(kind <= VIEW, query, np.where(kind == SEARCH, query, -1)),
-            surface=np.where((kind <= VIEW) | (kind == SEARCH), chunk.surface[row], -1),
-            position=np.where(kind <= VIEW, place + 1, -1),
-            campaign=campaign,
-            line=line,
+            chunk.day,
+            f"{chunk.chunk:04d}-",
+            line,
+            {
+                "kind": kind,
+                "second": chunk.second[row] + delay + np.where(kind == IMPRESSION, 0, _PER_PLACE * column),
+                "user": np.where(chunk.known[row], chunk.user[row], -1),
+                "session": chunk.chunk * 1_000_000 + row,
+                "item": np.where(kind == REDEEM, -1, item),
+                "quantity": np.where(priced, chunk.quantity[row, column], -1),
+                "cents": np.where(priced, paid(self.world.items.cents_on(chunk.day)[item], campaign), -1),
+                "query": np.where(kind == SEARCH, typed[row], np.where(seen, chunk.query[row], -1)),
+                "surface": np.where(seen | (kind == SEARCH), chunk.surface[row], -1),
+                "position": np.where(seen, place + 1, -1),
+                "campaign": campaign,
+            },
         )
 
     def _after(self, day: int, line: int) -> pa.RecordBatch:
@@ -79,55 +75,44 @@ class EventRows:
         for bought in self.past.around(day):
             for kind, when in ((RETURN, bought.returned), (RATING, bought.rated)):
                 n = np.flatnonzero(when == day)
-                user = np.where(bought.known[n], bought.user[n], -1)
-                one = np.full(len(n), -1)
-                quantity, cents = (bought.quantity[n], bought.cents[n]) if kind == RETURN else (one, one)
-                second = moment(bought.day, n, kind)
-                parts.append((one * 0 + kind, second, user, bought.item[n], quantity, cents))
-        kind, second, user, item, quantity, cents = (np.concatenate(c) for c in zip(*parts, strict=True))
-        none = np.full(len(kind), -1)
+                none = np.full(len(n), -1)
+                parts.append(
+                    {
+                        "kind": np.full(len(n), kind),
+                        "second": moment(bought.day, n, kind),
+                        "user": np.where(bought.known[n], bought.user[n], -1),
+                        "item": bought.item[n],
+                        "quantity": bought.quantity[n] if kind == RETURN else none,
+                        "cents": bought.cents[n] if kind == RETURN else none,
+                    }
+                )
         return self._batch(
-            day=day, prefix=f"e{day:05d}-after-", number=np.arange(len(kind)), kind=kind, second=second, user=user,
-            session=none, item=item, quantity=quantity, cents=cents, query=none, surface=none, position=none,
-            campaign=none, line=line,
-        )  # fmt: skip
+            day, "after-", line, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        )
 
-    def _batch(
-        self,
-        day: int,
-        prefix: str,
-        number: np.ndarray,
-        kind: np.ndarray,
-        second: np.ndarray,
-        user: np.ndarray,
-        session: np.ndarray,
-        item: np.ndarray,
-        quantity: np.ndarray,
-        cents: np.ndarray,
-        query: np.ndarray,
-        surface: np.ndarray,
-        position: np.ndarray,
-        campaign: np.ndarray,
-        line: int,
-    ) -> pa.RecordBatch:
-        """Rows in the order given; -1 is a missing value everywhere."""
-        times = pa.array(times_of(self.world, day))
+    def _batch(self, day: int, prefix: str, line: int, codes: dict[str, np.ndarray]) -> pa.RecordBatch:
+        """Rows in the order given; -1, or no such code at all, is a missing value."""
+        rows = len(codes["kind"])
+        none = np.full(rows, -1)
         columns = {
-            "event_id": _joined(prefix, number),
-            "occurred_at": _take(times, second),
-            "event_type": _take(self._kinds, kind),
-            "user_id": _take(self._users, user),
-            "session_id": _joined(f"s{day:05d}-", session),
-            "item_id": _take(self._items, item),
-            "quantity": _take(self._small, quantity),
-            "unit_price": money(cents),
-            "query": _take(self._queries, query),
-            "surface": _take(self._surfaces, surface),
-            "position": _take(self._small, position),
-            "promotion_id": _take(self._coupons, campaign),
-            LINE: pa.array(np.arange(line, line + len(kind))),
+            "event_id": _joined(f"e{day:05d}-{prefix}", np.arange(rows)),
+            "session_id": _joined(f"s{day:05d}-", codes.get("session", none)),
+            "unit_price": money(codes["cents"]),
+            LINE: pa.array(np.arange(line, line + rows)),
         }
+        pools = (
+            ("occurred_at", "second", self._times(day)), ("event_type", "kind", self._kinds),
+            ("user_id", "user", self._users), ("item_id", "item", self._items), ("quantity", "quantity", self._small),
+            ("query", "query", self._queries), ("surface", "surface", self._surfaces),
+            ("position", "position", self._small), ("promotion_id", "campaign", self._coupons),
+        )  # fmt: skip
+        columns |= {name: _take(pool, codes.get(code, none)) for name, code, pool in pools}
         return pa.RecordBatch.from_pydict(columns)
+
+    def _times(self, day: int) -> pa.Array:
+        """The text of every second of a day, UTC."""
+        date = pa.scalar(self.world.settings.day(day).isoformat())
+        return pc.binary_join_element_wise(date, _CLOCK, "T")
 
 
 def _kinds(chunk: Sessions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -138,9 +123,9 @@ def _kinds(chunk: Sessions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     )  # fmt: skip
     searched = np.flatnonzero(chunk.query >= 0)
     kinds, rows, places = [np.full(len(searched), SEARCH)], [searched], [np.full(len(searched), -1)]
-    for kind, mask in masks:
+    for number, mask in masks:
         row, place = np.nonzero(mask)
-        kinds.append(np.full(len(row), kind))
+        kinds.append(np.full(len(row), number))
         rows.append(row)
         places.append(place)
     kind, row, place = np.concatenate(kinds), np.concatenate(rows), np.concatenate(places)
@@ -149,24 +134,17 @@ def _kinds(chunk: Sessions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return kind[order], row[order], place[order]
 
 
-def _personal(world: World, chunk: Sessions, known: int) -> np.ndarray:
+def _typed(world: World, chunk: Sessions, known: int) -> np.ndarray:
     """The query of each session as typed: seldom something personal, numbered after the `known` queries."""
     draw = world.settings.stream("typed", chunk.day, chunk.chunk)
-    typed = draw.random(len(chunk.query)) < PERSONAL_SEARCHES
-    slip = known + draw.integers(0, PERSONAL, len(chunk.query))
-    return np.where(typed & (chunk.query >= 0), slip, chunk.query)
+    slips = (draw.random(len(chunk.query)) < PERSONAL_SEARCHES) & (chunk.query >= 0)
+    return np.where(slips, known + draw.integers(0, PERSONAL, len(chunk.query)), chunk.query)
 
 
 def moment(day: int, number: np.ndarray, salt: int) -> np.ndarray:
     """A second of the day for what follows purchase `number` of `day`: spread evenly, the same every time."""
     spread: np.ndarray = (number * 48_271 + day * 7_919 + salt * 104_729) % SECONDS
     return spread
-
-
-def times_of(world: World, day: int) -> list[str]:
-    """The text of every second of a day, UTC."""
-    date = world.settings.day(day).isoformat()
-    return [f"{date}T{h:02d}:{m:02d}:{s:02d}Z" for h in range(24) for m in range(60) for s in range(60)]
 
 
 def coupon_id(campaign: int) -> str:

@@ -94,7 +94,7 @@ def _address(draw: np.random.Generator, language: int) -> str:
 HOSTILE = {
     "html": "<b onmouseover=\"alert('x')\">Great</b> <a href='javascript:alert(1)'>buy</a> &lt;&amp; <img src=x>",
     "script": "<script>document.title='owned'</script></td></tr></table><!-- ",
-    "sql": "'; DROP TABLE marts.review_insights; -- \"x\" OR 1=1 ${jndi:ldap://127.0.0.1/a}",
+    "sql": '\'; DROP TABLE marts.review_insights; -- "x" OR 1=1 ${jndi:ldap://127.0.0.1/a}',
     "emoji": "😍😍👍🏽 👩‍👩‍👧‍👦 10/10 🇫🇷🔥🔥🔥",
     "mixed": "Супер product 很好用 πολύ καλό جيد جدا ありがとう",
     "bidi": "good \u202edoog ton\u202c \u200bin\u200bvi\u200bsible\ufeff",

@@ -47,57 +47,70 @@ def grade(queries: Queries, query: int | np.ndarray, items: Items, item: np.ndar
     return found
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """One query of a category's shoppers."""
+
+    text: str
+    language: int
+    group: int
+    category: int
+    brand: int
+    colour: int
+    weight: float
+
+
 def make_queries(world: World) -> Queries:
-    rows = [row for number in range(len(CATEGORIES)) for row in _of_category(number)]
-    text, language, group, category, brand, colour, weight = (list(column) for column in zip(*rows, strict=True))
+    asked = [query for number in range(len(CATEGORIES)) for query in _of_category(number)]
     draw = world.settings.stream("queries")
-    empty = np.zeros((0, 0), np.int64)
-    numbers = [np.array(column) for column in (language, group, category, brand, colour, weight)]
-    personal = [fake(draw, int(draw.random() < world.settings.chinese_share)) for _ in range(PERSONAL)]
-    bare = Queries(text, *numbers, empty, empty, personal)
-    shown = np.full((len(text), SHOWN_MOST), -1)
+    bare = Queries(
+        text=[query.text for query in asked],
+        language=np.array([query.language for query in asked]),
+        group=np.array([query.group for query in asked]),
+        category=np.array([query.category for query in asked]),
+        brand=np.array([query.brand for query in asked]),
+        colour=np.array([query.colour for query in asked]),
+        weight=np.array([query.weight for query in asked]),
+        shown=np.full((len(asked), SHOWN_MOST), -1),
+        grades=np.zeros((len(asked), SHOWN_MOST), np.int64),
+        personal=[fake(draw, int(draw.random() < world.settings.chinese_share)) for _ in range(PERSONAL)],
+    )
     pools = [_candidates(world.items, number, draw) for number in range(len(CATEGORIES))]
-    for query in range(len(text)):
-        pool = pools[group[query]]
-        score = grade(bare, query, world.items, pool) + 1.3 * draw.normal(0, 1, len(pool))
+    for query, group in enumerate(bare.group.tolist()):
+        pool = pools[group]
+        found = grade(bare, query, world.items, pool)
+        score = found + 1.3 * draw.normal(0, 1, len(pool))
         score += 0.3 * np.log(world.items.popularity[pool] * len(world.items))
-        best = pool[np.argsort(-score, kind="stable")[:SHOWN_MOST]]
-        shown[query, : len(best)] = best
-    grades = grade(bare, np.arange(len(text))[:, None], world.items, shown)
-    return Queries(text, *numbers, shown, np.where(shown < 0, 0, grades), personal)
+        best = np.argsort(-score, kind="stable")[:SHOWN_MOST]
+        bare.shown[query, : len(best)] = pool[best]
+        bare.grades[query, : len(best)] = found[best]
+    return bare
 
 
-def _of_category(number: int) -> list[tuple[str, int, int, int, int, int, float]]:
-    """(text, language, group, category, brand, colour, weight) of every query about one category."""
-    category = CATEGORIES[number]
-    first = DEPARTMENT_OF[number] * BRANDS_PER_DEPARTMENT
-    rows: list[tuple[str, int, int, int, int, int, float]] = []
-    for language in (0, 1):
-        noun = category.noun[language]
-        gap = " " if language == 0 else ""
-
-        def add(
-            text: str, weight: float, asked: int = number, brand: int = ANY, colour: int = ANY, lang: int = language
-        ) -> None:
-            rows.append((text, lang, number, asked, brand, colour, weight))
-
-        add(noun, 30)
-        add(f"cheap {noun}" if language == 0 else f"便宜的{noun}", 6)
+def _of_category(number: int) -> list[_Asked]:
+    """Every query about one category, in both languages; the bare noun most often."""
+    department = DEPARTMENT_OF[number]
+    brands = list(enumerate(range(department * BRANDS_PER_DEPARTMENT, (department + 1) * BRANDS_PER_DEPARTMENT)))
+    english, chinese = CATEGORIES[number].noun
+    asked = []
+    for language, noun, gap in ((0, english, " "), (1, chinese, "")):
+        plain = {noun: 30.0, f"cheap {noun}" if language == 0 else f"便宜的{noun}": 6.0}
+        plain |= {f"{noun} for {use[0]}" if language == 0 else f"{use[1]}{noun}": 2.0 for use in USES}
         if language == 0:
-            add(_mistyped(noun), 3)
-        for use in USES:
-            add(f"{noun} for {use[0]}" if language == 0 else f"{use[1]}{noun}", 2)
+            plain[_mistyped(noun)] = 3.0
+        asked += [_Asked(text, language, number, number, ANY, ANY, weight) for text, weight in plain.items()]
         for colour, word in enumerate(COLOURS):
-            add(f"{word[language]}{gap}{noun}", 4 / (1 + colour), colour=colour)
-        for brand in range(first, first + BRANDS_PER_DEPARTMENT):
-            name, place = BRANDS[brand].lower(), brand - first
-            add(f"{name} {noun}", 4 / (1 + place), brand=brand)
-            colour = (number + brand) % len(COLOURS)
-            add(f"{COLOURS[colour][language]} {name} {noun}", 1 / (1 + place), brand=brand, colour=colour)
-        if number == DEPARTMENT_OF.index(DEPARTMENT_OF[number]) and language == 0:
-            for brand in range(first, first + BRANDS_PER_DEPARTMENT):
-                add(BRANDS[brand].lower(), 2, asked=ANY, brand=brand)
-    return rows
+            asked.append(
+                _Asked(f"{word[language]}{gap}{noun}", language, number, number, ANY, colour, 4 / (1 + colour))
+            )
+        for place, brand in brands:
+            text, colour = f"{BRANDS[brand].lower()} {noun}", (number + brand) % len(COLOURS)
+            asked.append(_Asked(text, language, number, number, brand, ANY, 4 / (1 + place)))
+            text = f"{COLOURS[colour][language]} {text}"
+            asked.append(_Asked(text, language, number, number, brand, colour, 1 / (1 + place)))
+    if number == DEPARTMENT_OF.index(department):
+        asked += [_Asked(BRANDS[brand].lower(), 0, number, ANY, brand, ANY, 2.0) for _, brand in brands]
+    return asked
 
 
 def _mistyped(noun: str) -> str:

@@ -102,9 +102,7 @@ def _chunk(floor: Floor, chunk: int, second: np.ndarray) -> Sessions:
     wish = 0.6 * world.users.taste[user] @ world.centres.T
     chances = np.cumsum(np.exp(wish - wish.max(1, keepdims=True)), 1)
     category = (chances < draw.random((n, 1)) * chances[:, -1:]).sum(1)
-    query = np.where(
-        surface == SEARCH, floor.draw_queries(category, world.users.language[user], draw.random(n)), -1
-    )
+    query = np.where(surface == SEARCH, floor.draw_queries(category, world.users.language[user], draw.random(n)), -1)
     items = _lists(floor, draw, surface, category, query, chances)
     pull = _pull(floor, user, query, items)
     clicked = (items >= 0) & (draw.random(items.shape) < EXAMINED * _sigmoid(pull - 2.0))
