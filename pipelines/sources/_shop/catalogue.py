@@ -75,8 +75,8 @@ def _description(world: World, number: int, language: int) -> str:
     noun, colour = category.noun[language], COLOURS[items.colour[number]][language]
     material, use = category.materials[items.material[number]][language], USES[number % len(USES)][language]
     if language:
-        return f"{material}{noun},{colour},适合{use}。"
-    return f"A {material} {noun} in {colour}, made for {use}."
+        return f"{material}{noun}，{colour}，适合{use}。"
+    return f"{material.capitalize()} {noun} in {colour}, made for {use}."
 
 
 def users_of(world: World, day: int) -> Iterator[Row]:

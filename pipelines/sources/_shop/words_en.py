@@ -4,13 +4,13 @@ VERY = ("very", "really", "truly", "surprisingly", "rather", "quite")
 
 GOOD: dict[str, tuple[str, ...]] = {
     "quality": (
-        "The {n} is {very} well made.", "Solid material, nothing wobbles or scratches.",
+        "{very} good workmanship on the {n}.", "Solid material, nothing wobbles or scratches.",
         "After weeks of daily use it still looks new.", "You can feel the good workmanship.",
         "It has survived everything so far and I expect it to last for years.", "Sturdy, no loose parts at all.",
     ),
     "price": (
         "{very} good value for the money.", "Worth every cent.", "Cheaper than elsewhere and no worse.",
-        "I would have paid more for this {n}.", "For this price you will not find a better one.", "A bargain.",
+        "I would have paid more for the {n}.", "For this price you will not find a better one.", "A bargain.",
     ),
     "delivery": (
         "It arrived after {days} days, well packed.", "Fast shipping, the box was intact.",
@@ -24,7 +24,7 @@ GOOD: dict[str, tuple[str, ...]] = {
     ),
     "look": (
         "It looks {very} pretty.", "The {colour} is even nicer than in the pictures.", "A lovely design.",
-        "Everybody asks me where I got this {n}.", "Elegant and simple, just as shown.", "The colours are beautiful.",
+        "Everybody asks me where I got the {n}.", "Elegant and simple, just as shown.", "The colours are beautiful.",
     ),
     "fit": (
         "It fits perfectly.", "True to size and {very} comfortable.", "The cut is flattering and nothing pinches.",
@@ -74,7 +74,7 @@ BAD: dict[str, tuple[str, ...]] = {
 TITLES = {
     1: ("Love it", "Great {n}", "Happy with it", "Would buy again", "Recommended", "Just what I wanted"),
     0: ("It is okay", "Mixed feelings", "So-so", "Average {n}", "Good and bad", "Not sure yet"),
-    -1: ("Disappointed", "Do not buy", "Would not buy again", "A bad {n}", "Sent it back", "Regret it"),
+    -1: ("Disappointed", "Do not buy", "Would not buy again", "Bad {n}", "Sent it back", "Regret it"),
 }  # fmt: skip
 
 NEUTRAL = (
