@@ -226,9 +226,10 @@ def test_killed_before_the_rename_leaves_nothing_a_night_would_read(settings: Se
 
 def test_every_source_says_what_it_is() -> None:
     found = sources.sources()
-    assert list(found) == ["complete_journey", "files", "rees46", "uci_online_retail"]
+    assert list(found) == ["complete_journey", "files", "rees46", "simulated_shop", "uci_online_retail"]
     assert all(source.description and source.name == name for name, source in found.items())
     assert "simulated" in found["complete_journey"].description
+    assert "never evidence" in found["simulated_shop"].description
 
 
 def test_listing_sources_imports_nothing_heavy() -> None:

@@ -34,16 +34,18 @@ class Queries:
 def grade(queries: Queries, query: int | np.ndarray, items: Items, item: np.ndarray) -> np.ndarray:
     """How well items answer a query, 0 to 3.
 
-    In the asked category (or where none is asked): 3, less one for another brand than asked and one for another
-    colour. Another category of the same department: 1, if the brand is not another one. All else: 0.
+    In the asked category: 3, less one for another brand than asked and one for another colour. In another category of
+    the same department: 1, if the brand is not another one. Where only a brand is asked: 3 for its items, 1 for other
+    brands of its department. All else: 0.
     """
     category, brand, colour = queries.category[query], queries.brand[query], queries.colour[query]
     other_brand = (brand != ANY) & (items.brand[item] != brand)
     other_colour = (colour != ANY) & (items.colour[item] != colour)
-    inside = (category == ANY) | (items.category[item] == category)
-    near = DEPARTMENT[items.category[item]] == DEPARTMENT[category]
-    within = 3 - other_brand.astype(np.int64) - other_colour
-    found: np.ndarray = np.where(inside, within, (near & ~other_brand).astype(np.int64))
+    department = np.where(category == ANY, brand // BRANDS_PER_DEPARTMENT, DEPARTMENT[category])
+    near = DEPARTMENT[items.category[item]] == department
+    inside = np.where(category == ANY, ~other_brand, items.category[item] == category)
+    outside = near & ((category == ANY) | ~other_brand)
+    found: np.ndarray = np.where(inside, 3 - other_brand.astype(np.int64) - other_colour, outside.astype(np.int64))
     return found
 
 

@@ -13,7 +13,7 @@ from pipelines.sources._shop.personal import HOSTILE, Span, Text, fake, pick
 from pipelines.sources._shop.world import HAS_ASPECT, World
 
 WORDS = (words_en, words_zh)
-HOSTILE_SHARE, PERSONAL_SHARE, DECOY_SHARE = 0.01, 0.05, 0.05
+HOSTILE_SHARE, PERSONAL_SHARE, DECOY_SHARE = 0.03, 0.05, 0.05
 OVERALL = "overall"  # what a correction speaks of
 NAMED_LANGUAGE = 0.7  # share of reviews of which the shop knows the language
 
