@@ -13,7 +13,7 @@ It serves demos, load and laws; a model that does well on it has shown nothing. 
 All keys are optional, and so is the file. See docs/simulated-shop.md.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipelines.contracts import CAMPAIGNS, COUPONS, EVENTS, LINE, PRODUCTS, QUERIES, REVIEWS, SUPPORT_MESSAGES, USERS
@@ -34,8 +34,10 @@ def land(request: LandRequest) -> Iterator[Delivery]:
     from pipelines.sources._shop.afterwards import Past
     from pipelines.sources._shop.events import EventRows
     from pipelines.sources._shop.queries import make_queries
+    from pipelines.sources._shop.reviews import reviews_of
     from pipelines.sources._shop.rows import message_rows, review_rows
     from pipelines.sources._shop.settings import read_settings
+    from pipelines.sources._shop.support import messages_of
     from pipelines.sources._shop.world import make_world
 
     settings = read_settings(request.path)
@@ -49,22 +51,23 @@ def land(request: LandRequest) -> Iterator[Delivery]:
     kept = truth.Truth(past, settings.truth) if settings.truth else None
     if kept:
         kept.write_world()
-    feeds: tuple[tuple[str, Callable[[int], Iterator[Row]]], ...] = (
-        (PRODUCTS.name, lambda day: catalogue.products_of(world, day)),
-        (USERS.name, lambda day: catalogue.users_of(world, day)),
-        (CAMPAIGNS.name, lambda day: catalogue.campaigns_of(world, day)),
-        (COUPONS.name, lambda day: catalogue.coupons_of(world, day)),
-        (QUERIES.name, lambda day: catalogue.queries_of(world, queries, day)),
-        (REVIEWS.name, lambda day: review_rows(past, day)),
-        (SUPPORT_MESSAGES.name, lambda day: message_rows(past, day)),
-    )
     for number in days:
         day = settings.day(number)
         yield Delivery(EVENTS.name, day, "shop", events.of_day(number))
+        reviews, messages = list(reviews_of(past, number)), list(messages_of(past, number))
+        feeds: tuple[tuple[str, Iterator[Row]], ...] = (
+            (PRODUCTS.name, catalogue.products_of(world, number)),
+            (USERS.name, catalogue.users_of(world, number)),
+            (CAMPAIGNS.name, catalogue.campaigns_of(world, number)),
+            (COUPONS.name, catalogue.coupons_of(world, number)),
+            (QUERIES.name, catalogue.queries_of(world, queries, number)),
+            (REVIEWS.name, review_rows(settings, reviews)),
+            (SUPPORT_MESSAGES.name, message_rows(settings, messages)),
+        )
         for entity, rows in feeds:
-            yield Delivery(entity, day, "shop", _batches(rows(number)))
+            yield Delivery(entity, day, "shop", _batches(rows))
         if kept:
-            kept.write_day(number)
+            kept.write_day(number, reviews, messages)
 
 
 def _batches(rows: "Iterator[Row]") -> "Iterator[pa.RecordBatch]":

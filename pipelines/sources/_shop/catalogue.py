@@ -22,10 +22,11 @@ def campaign_id(number: int) -> str:
 def products_of(world: World, day: int) -> Iterator[Row]:
     """The assortment on day 0, then only products whose row differs from that of the day before."""
     items = world.items
+    in_stock, cents = items.in_stock(day), items.cents_on(day)
+    parts = tuple(part for part in (0, 1) if _is_spoken(world, part))
     for number in np.flatnonzero(changed(world, day)).tolist():
         category = CATEGORIES[items.category[number]]
-        parts = tuple(part for part in (0, 1) if _is_spoken(world, part))
-        is_out = not items.in_stock(day)[number]
+        is_out = not in_stock[number]
         ends = day - 1 if is_out else int(items.last[number])
         yield {
             "item_id": f"p{number:06d}",
@@ -33,7 +34,7 @@ def products_of(world: World, day: int) -> Iterator[Row]:
             "description": " ".join(_description(world, number, part) for part in parts),
             "brand": BRANDS[items.brand[number]],
             "category_path": f"{category.department[0]} > {category.name[0]}",
-            "price": f"{items.cents_on(day)[number] / 100:.2f}",
+            "price": f"{cents[number] / 100:.2f}",
             "available_from": world.settings.day(int(items.first[number])).isoformat(),
             "available_to": None if ends == NEVER else world.settings.day(ends).isoformat(),
             "attributes": json.dumps(

@@ -1,14 +1,13 @@
 """Reviews and support messages as rows of the contract."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from pipelines.sources._shop.afterwards import Past
 from pipelines.sources._shop.catalogue import Row
 from pipelines.sources._shop.lexicon import LANGUAGES
-from pipelines.sources._shop.reviews import reviews_of
+from pipelines.sources._shop.reviews import Review
 from pipelines.sources._shop.settings import ShopSettings
-from pipelines.sources._shop.support import messages_of
+from pipelines.sources._shop.support import Message
 
 
 def moment_text(settings: ShopSettings, day: int, second: int) -> str:
@@ -16,13 +15,13 @@ def moment_text(settings: ShopSettings, day: int, second: int) -> str:
     return (dt.datetime.combine(settings.day(day), dt.time()) + dt.timedelta(seconds=second)).isoformat() + "Z"
 
 
-def review_rows(past: Past, day: int) -> Iterator[Row]:
-    for review in reviews_of(past, day):
+def review_rows(settings: ShopSettings, reviews: Iterable[Review]) -> Iterator[Row]:
+    for review in reviews:
         yield {
             "review_id": review.review_id,
             "item_id": f"p{review.item:06d}",
             "user_id": f"u{review.user:07d}",
-            "created_at": moment_text(past.world.settings, review.created, review.second),
+            "created_at": moment_text(settings, review.created, review.second),
             "rating": str(review.rating),
             "title": review.title,
             "body": review.body,
@@ -30,9 +29,8 @@ def review_rows(past: Past, day: int) -> Iterator[Row]:
         }
 
 
-def message_rows(past: Past, day: int) -> Iterator[Row]:
-    settings = past.world.settings
-    for message in messages_of(past, day):
+def message_rows(settings: ShopSettings, messages: Iterable[Message]) -> Iterator[Row]:
+    for message in messages:
         replied = moment_text(settings, message.created + 1, message.replied_second) if message.reply else None
         yield {
             "message_id": message.message_id,

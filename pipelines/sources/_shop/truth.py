@@ -17,9 +17,9 @@ from pipelines.sources._shop.afterwards import Past
 from pipelines.sources._shop.catalogue import campaign_id
 from pipelines.sources._shop.lexicon import ASPECTS, BRANDS, CATEGORIES, COLOURS, LANGUAGES
 from pipelines.sources._shop.queries import ANY, Queries
-from pipelines.sources._shop.reviews import reviews_of
+from pipelines.sources._shop.reviews import Review
 from pipelines.sources._shop.sessions import EXAMINED
-from pipelines.sources._shop.support import messages_of
+from pipelines.sources._shop.support import Message
 from pipelines.sources._shop.world import HAS_ASPECT, World, item_ids, user_ids
 
 _REVIEW = pa.schema(
@@ -57,8 +57,7 @@ class Truth:
         for name, table in tables.items():
             self._write(f"{name}.parquet", table)
 
-    def write_day(self, day: int) -> None:
-        reviews, messages = list(reviews_of(self.past, day)), list(messages_of(self.past, day))
+    def write_day(self, day: int, reviews: list[Review], messages: list[Message]) -> None:
         opinions = [
             {"review_id": r.review_id, "is_correction": r.is_correction, "aspect": aspect, "opinion": sign}
             for r in reviews
