@@ -127,7 +127,7 @@ def _mentions(
     felt: list[float | None] = [None] * len(found)
     if model is not None and found:
         clauses = [texts[row][mention.start : mention.end] for row, mention in found]
-        felt = list(model.odds_of_parts(clauses))
+        felt = list(model.leaning(clauses))
     weighed = ((row, mention, aspects.log_odds(mention, odds)) for (row, mention), odds in zip(found, felt, strict=True))
     return [(row, mention, odds) for row, mention, odds in weighed if odds is not None]
 

@@ -8,14 +8,14 @@ costs a third of reading all with the transformer, in training as in scoring.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from models.artefact import load_artefact, save_artefact
-from models.calibration import sigmoid
+from models.calibration import log_odds, sigmoid
 from models.nlp import linear
 from models.nlp.linear import Linear
 
@@ -64,6 +64,17 @@ class Sentiment:
             read = self.second.reader.log_odds([texts[row] for row in rows])
             odds[rows] = np.column_stack([margin[rows], read, np.ones(len(rows))]) @ self.second.weights
         return sigmoid(odds)
+
+    def leaning(self, texts: Sequence[str]) -> np.ndarray:
+        """float64 [n]: log-odds of parts of texts by the linear reader, counted from where it calls a text positive."""
+        return self.scale * self.linear.margin(texts) + self.shift - float(log_odds(np.array(self.quick().cut)))
+
+    def quick(self) -> "Sentiment":
+        """The linear reader alone, which calls positive what lies above the middle of the unsure texts."""
+        if self.second is None:
+            return self
+        cut = float(sigmoid(np.array(self.scale * self.second.centre + self.shift)))
+        return replace(self, second=None, cut=cut)
 
     def save(self, parent: Path) -> str:
         """The version under `parent`; see `models.artefact`."""
