@@ -31,7 +31,10 @@ SPLIT_SEED, TEST_SHARE = 42, 0.2
 
 
 def main() -> None:
-    asked = _arguments()
+    parser = arguments("benchmarks.sentiment", __doc__)
+    parser.add_argument("--encoder", default="auto", help="folder or hub name; auto: the packaged one; none: linear")
+    parser.add_argument("--device", default="auto")
+    asked = parser.parse_args()
     started = time.monotonic()
     with watching(os.getpid()) as watch:
         texts, positive = read(asked.data, asked.text, asked.label, asked.positive_from, asked.negative_to)
@@ -41,17 +44,16 @@ def main() -> None:
     print(json.dumps(answer, ensure_ascii=False), flush=True)
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser("benchmarks.sentiment", description=__doc__)
+def arguments(name: str, words: str | None) -> argparse.ArgumentParser:
+    """What names a file of texts with labels."""
+    parser = argparse.ArgumentParser(name, description=words)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--data", type=Path, required=True, help="CSV or Parquet")
     parser.add_argument("--text", required=True, help="column of the text")
     parser.add_argument("--label", required=True, help="column of the label, a number")
     parser.add_argument("--positive-from", type=float, default=1)
     parser.add_argument("--negative-to", type=float, default=0)
-    parser.add_argument("--encoder", default="auto", help="folder or hub name; auto: the packaged one; none: linear")
-    parser.add_argument("--device", default="auto")
-    return parser.parse_args()
+    return parser
 
 
 def read(

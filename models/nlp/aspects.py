@@ -7,7 +7,7 @@ unless a contrast stands between. A negation turns the next opinion round if it 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from models.nlp.lexicon import CONTRAST, NEGATION, Lexicon, Term
@@ -15,7 +15,7 @@ from models.nlp.text import CHINESE, HAN
 
 LONGEST = 4_000
 """Characters of a review that are looked through."""
-REACH = {"en": 4, "zh": 4}
+REACH = 4
 """Words, or characters, between a negation and the end of what it turns round, at most."""
 MOST = 2
 """Opinions of one clause on one aspect count up to this."""
@@ -65,8 +65,11 @@ def mentions(text: str, language: str, lexicon: Lexicon, aspects: frozenset[str]
         return []
     found: list[Mention] = []
     for sentence in _sentences(text[:LONGEST], language, lexicon):
+        if not any(clause.hits for clause in sentence):
+            continue
         for clause in sentence:
-            _weigh(clause, aspects, REACH[language])
+            if clause.hits:
+                _weigh(clause, aspects)
         _borrow(sentence)
         stated = {name for clause in sentence for name, m in clause.mentions.items() if m.score}
         for clause in sentence:
@@ -87,41 +90,45 @@ def log_odds(mention: Mention, of_clause: float | None) -> float | None:
 
 def _sentences(text: str, language: str, lexicon: Lexicon) -> list[list[_Clause]]:
     """The clauses of each sentence, with the terms found in them."""
-    parts = [(part[0], part.start(), part.end()) for part in _PARTS.finditer(text.lower().replace("’", "'"))]
+    lowered = text.lower() if len(text.lower()) == len(text) else text  # of a few letters the small one is longer
+    parts = list(_PARTS.finditer(lowered.replace("’", "'")))
     words = [part[0] for part in parts]
+    longest, space = lexicon.longest[language], "" if language == CHINESE else " "
     sentences, clauses, at = [], [_Clause(0, 0)], 0
-    while at < len(parts):
-        word, start, end = parts[at]
-        size, term = 1, None
-        if word in _ENDS:
-            sentences.append(clauses)
-            clauses = [_Clause(end, end)]
-        elif word in _MARKS:
-            clauses.append(_Clause(end, end))
-        else:
-            size, term = _longest_term(words, at, language, lexicon)
-            if term is not None and term.role == CONTRAST:
-                clauses.append(_Clause(start, start, contrast=True))
-            elif term is not None:
-                said = ("" if language == CHINESE else " ").join(words[at : at + size])
-                clauses[-1].hits.append(_Hit(at, at + size, term, said))
-            clauses[-1].end = parts[at + size - 1][2]
+    while at < len(words):
+        word, clause = words[at], clauses[-1]
+        if word not in longest:
+            if word in _ENDS:
+                sentences.append(clauses)
+                clauses = [_Clause(parts[at].end(), parts[at].end())]
+            elif word in _MARKS:
+                clauses.append(_Clause(parts[at].end(), parts[at].end()))
+            else:
+                clause.end = parts[at].end()
+            at += 1
+            continue
+        size, term = _longest_term(words, at, longest[word], space, lexicon.terms[language])
+        if term is not None and term.role == CONTRAST:
+            clauses.append(_Clause(parts[at].start(), parts[at].end(), contrast=True))
+        elif term is not None:
+            clause.hits.append(_Hit(at, at + size, term, space.join(words[at : at + size])))
+        clauses[-1].end = parts[at + size - 1].end()
         at += size
     return [*sentences, clauses]
 
 
-def _longest_term(words: Sequence[str], at: int, language: str, lexicon: Lexicon) -> tuple[int, Term | None]:
-    """The longest term that begins here and how many words or characters it has; 1 and None where there is none."""
-    terms, space = lexicon.terms[language], "" if language == CHINESE else " "
-    for size in range(lexicon.longest[language].get(words[at], 0), 0, -1):
-        if at + size <= len(words):
-            term = terms.get(space.join(words[at : at + size]))
-            if term is not None:
-                return size, term
+def _longest_term(
+    words: Sequence[str], at: int, most: int, space: str, terms: Mapping[str, Term]
+) -> tuple[int, Term | None]:
+    """The longest term that begins here, of at most `most` words or characters, and its size; 1 and None without."""
+    for size in range(min(most, len(words) - at), 0, -1):
+        term = terms.get(space.join(words[at : at + size]))
+        if term is not None:
+            return size, term
     return 1, None
 
 
-def _weigh(clause: _Clause, aspects: frozenset[str], reach: int) -> None:
+def _weigh(clause: _Clause, aspects: frozenset[str]) -> None:
     """Give each mention of a clause the opinions that belong to it."""
     turned: list[int] = []
     named: list[tuple[int, list[Mention]]] = []
@@ -130,7 +137,7 @@ def _weigh(clause: _Clause, aspects: frozenset[str], reach: int) -> None:
         if hit.term.role == NEGATION:
             turned.append(hit.end)
             continue
-        sign = -1 if sum(hit.end - end <= reach for end in turned) % 2 else 1
+        sign = -1 if sum(hit.end - end <= REACH for end in turned) % 2 else 1
         here, polar = [], False
         for aspect, value in hit.term.aspects:
             if aspect in aspects:

@@ -36,7 +36,7 @@ SUSPECT = re.compile(r"[<&\x00-\x08\x0e-\x1b\x7f]")
 _HAN, _KANA = re.compile(f"[{HAN}]"), re.compile(f"[{KANA}]")
 _LATIN = re.compile(r"[a-zA-ZÀ-ɏ]")
 _LETTER = re.compile(r"[^\W\d_]")
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _TOKEN = re.compile(f"[{HAN}]|[^\\W_{HAN}]+(?:['’\\-][^\\W_{HAN}]+)*")
 _STOP = re.compile(  # an end of a sentence: Latin marks before a space or the end, Chinese ones anywhere, a new line
     f"(?:[.!?]+[\"'”’)\\]]*(?=\\s|$)|(?<=[{HAN}])[!?~;]+|[。！？；…]+[\"'”’」』）)]*|[\\r\\n]+)"
@@ -82,11 +82,11 @@ def language(text: str) -> str:
             return OTHER if letters else UNKNOWN
     if han and 3 * han >= latin:
         return CHINESE
-    found = [word.replace("’", "'") for word in _WORD.findall(text.lower())]
+    found = set(_WORD.findall(text.lower().replace("’", "'")))
     if not found:
         return UNKNOWN
-    english = sum(word in words.ENGLISH for word in found)
-    foreign = max(sum(word in known for word in found) for known in words.FOREIGN)
+    english = len(found & words.ENGLISH)
+    foreign = max(len(found & known) for known in words.FOREIGN)
     if english > foreign or (english == foreign and english):
         return ENGLISH
     return OTHER if foreign or len(found) > 8 else UNKNOWN
