@@ -213,7 +213,7 @@ def history(
     )  # fmt: skip
 
 
-FamilyArgument = Annotated[str, typer.Argument(help="A model family: recommender.")]
+FamilyArgument = Annotated[str, typer.Argument(help="A model family: recommender, reviews.")]
 
 
 @app.command()
@@ -221,7 +221,7 @@ def train(
     family: FamilyArgument,
     until: UntilOption = None,
     days: Annotated[int | None, typer.Option(help="Days to learn from; default: training_days.", min=1)] = None,
-    config: Annotated[str, typer.Option(help="A frozen config of the transformer: base, quick.")] = "base",
+    config: Annotated[str, typer.Option(help="A frozen config: base, quick; of reviews: base, encoder.")] = "base",
     epochs: Annotated[int | None, typer.Option(help="Epochs at most; default: the config's.", min=1)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
 ) -> None:

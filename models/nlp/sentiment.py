@@ -7,7 +7,7 @@ Nine of ten mistakes of the linear reader lie in the third of the texts nearest 
 costs a third of reading all with the transformer, in training as in scoring.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,17 +76,21 @@ class Sentiment:
         cut = float(sigmoid(np.array(self.scale * self.second.centre + self.shift)))
         return replace(self, second=None, cut=cut)
 
-    def save(self, parent: Path) -> str:
-        """The version under `parent`; see `models.artefact`."""
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """All that was learned: arrays by name, and what JSON can hold."""
         arrays = self.linear.arrays() | {"map": np.array([self.scale, self.shift, self.cut])}
-        meta: dict[str, Any] = {
-            "format": FORMAT, "language": self.linear.language, "linear": self.linear.name, "reader": None,
-        }  # fmt: skip
+        meta: dict[str, Any] = {"language": self.linear.language, "linear": self.linear.name, "reader": None}
         if self.second is not None:
             arrays |= self.second.reader.arrays()
-            arrays |= {"second.band": np.array([self.second.centre, self.second.reach]), "second.map": self.second.weights}
+            band = np.array([self.second.centre, self.second.reach])
+            arrays |= {"second.band": band, "second.map": self.second.weights}
             meta["reader"] = self.second.reader.meta()
-        return save_artefact(parent, arrays, meta)
+        return arrays, meta
+
+    def save(self, parent: Path) -> str:
+        """The version under `parent`; see `models.artefact`."""
+        arrays, meta = self.state()
+        return save_artefact(parent, arrays, {"format": FORMAT, **meta})
 
 
 def load(folder: Path, device: str = "auto") -> Sentiment:
@@ -94,12 +98,17 @@ def load(folder: Path, device: str = "auto") -> Sentiment:
     arrays, meta = load_artefact(folder)
     if meta.get("format") != FORMAT:
         raise ValueError(f"{folder} holds no model of sentiment")
+    return restore(arrays, meta, device)
+
+
+def restore(arrays: dict[str, np.ndarray], meta: Mapping[str, Any], device: str = "auto") -> Sentiment:
+    """The inverse of `Sentiment.state`."""
     scale, shift, cut = (float(value) for value in arrays["map"])
     second = None
     if meta["reader"] is not None:
-        from models.nlp.reader import restore
+        from models.nlp import reader
 
         centre, reach = (float(value) for value in arrays["second.band"])
-        second = Second(restore(arrays, meta["reader"], device), centre, reach, arrays["second.map"])
+        second = Second(reader.restore(arrays, meta["reader"], device), centre, reach, arrays["second.map"])
     first = linear.restore(arrays, str(meta["linear"]), str(meta["language"]))
     return Sentiment(first, scale, shift, cut, second)

@@ -31,7 +31,7 @@ def digests(settings: Settings, night: date, files: Mapping[date, str]) -> dict[
         connection.register("keys", keys)
         listed = connection.execute(
             f"select item_id, list(review_id || '@' || {LANDING_DATE} order by review_id),"
-            f" list(distinct {LANDING_DATE} order by {LANDING_DATE}) from ({_newest('keys')}) group by item_id"
+            f" list(distinct {LANDING_DATE} order by {LANDING_DATE}) from ({newest('keys')}) group by item_id"
         )
         while chunk := listed.fetchmany(10_000):
             for item, reviews, days in chunk:
@@ -58,7 +58,7 @@ def reviews_of(settings: Settings, night: date, items: list[str]) -> Iterator[tu
         connection.register("reviews", rows)
         connection.register("asked", pa.table({"item_id": pa.array(items, pa.string())}))
         reader = connection.execute(
-            f"select item_id, review_id, language, title, body from ({_newest('reviews')})"
+            f"select item_id, review_id, language, title, body from ({newest('reviews')})"
             " inner join asked using (item_id)"
             " qualify row_number() over (partition by item_id order by created_at desc, review_id) <= ?"
             " order by item_id, review_id",
@@ -88,7 +88,7 @@ def _by_item(reader: "pa.RecordBatchReader") -> "Iterator[tuple[str, pa.Table]]"
         yield kept[0]["item_id"][0].as_py(), pa.Table.from_batches(kept)
 
 
-def _newest(table: str) -> str:
+def newest(table: str) -> str:
     """Every review as it was delivered last."""
     return (
         f"select * from {table} where not {IS_DUPLICATE}"

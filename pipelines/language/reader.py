@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from pipelines.errors import NightmarketError
 from pipelines.settings import Settings
+from pipelines.training_run import REVIEWS
 
 if TYPE_CHECKING:
     from models.nlp.reviews import Readers
 
-FAMILY = "reviews"
+FAMILY = REVIEWS
 LEXICON = "lexicon"
 
 
