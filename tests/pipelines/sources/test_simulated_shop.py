@@ -104,6 +104,19 @@ def test_a_longer_range_asks_for_nothing_that_the_shop_has_not(tmp_path: Path) -
     assert landing.landed_dates(settings) == (START, START + dt.timedelta(1))
 
 
+@pytest.mark.parametrize(("share", "language", "strange"), [(0, "en", "[一-鿿]"), (1, "zh", "[a-z] [a-z]")])
+def test_the_smallest_shop_speaks_one_language(tmp_path: Path, share: int, language: str, strange: str) -> None:
+    settings = Settings(home=tmp_path, shop="shop")
+    path = write(tmp_path, users=1, products=24, days=9, chinese_share=share)
+    counts = land.land(settings, "simulated_shop", path, None, None)["rows"]
+    assert counts["users"] == 1 and counts["events"] > 0
+    for file in landing.landing_files(settings, Batch(START, LAST), "products"):
+        for product in pq.read_table(file.path).to_pylist():
+            assert not re.search(strange, product["title"] + product["description"])
+    (user,) = pq.read_table(next(settings.landing.glob("shop/users/*/*.parquet"))).to_pylist()
+    assert json.loads(user["attributes"])["language"] == language
+
+
 def test_what_happens_in_a_session_follows_in_order(rows: Rows) -> None:
     sessions: dict[str, list[dict]] = defaultdict(list)
     for event in rows("events"):
@@ -305,3 +318,15 @@ def test_without_a_file_the_defaults_hold_and_no_truth_is_kept(tmp_path: Path) -
     found = duckdb.sql(f"select count(*) from read_parquet('{tmp_path}/landing/shop/products/*/*.parquet')").fetchall()
     assert found[0][0] > 200  # of 300, those announced by the first day
     assert not list(tmp_path.rglob("*truth*"))
+
+
+def test_no_step_can_know_the_truth() -> None:
+    root = Path(__file__).parents[3]
+    allowed = {root / "pipelines" / "sources" / "simulated_shop.py"}
+    readers = [
+        path
+        for folder in ("pipelines", "models", "dags", "dbt_project")
+        for path in (root / folder).rglob("*.py")
+        if "_shop" not in path.parts and "sources._shop" in path.read_text()
+    ]
+    assert set(readers) == allowed
