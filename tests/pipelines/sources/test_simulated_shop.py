@@ -20,6 +20,7 @@ from pipelines.contracts import ENTITIES
 from pipelines.errors import UsageError
 from pipelines.preprocess.job import preprocess
 from pipelines.settings import Batch, Settings
+from pipelines.sources._shop.personal import HOSTILE
 
 START, DAYS = dt.date(2025, 1, 6), 34
 SHOP = {"users": 400, "products": 96, "days": DAYS, "seed": 7, "truth": "truth"}
@@ -286,14 +287,16 @@ def test_campaigns_reach_those_the_truth_calls_treated(rows: Rows, truth: Rows) 
     assert all((coupons[(e["promotion_id"], e["item_id"])], e["user_id"]) in sent for e in redeemed)
 
 
-def test_the_contract_takes_all_but_two_kinds_of_hostile_text(home: Settings, truth: Rows) -> None:
-    batch = Batch(START, LAST)
-    manifest = preprocess(home, batch, fence.take(home, "preprocess", batch.key))
-    facts = truth("reviews")
-    refused = sum(fact["hostile"] in ("nul", "long") for fact in facts)
-    assert refused
+def test_the_contract_takes_all_but_two_kinds_of_hostile_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.sources._shop.reviews.HOSTILE_SHARE", 1.0)
+    settings, batch = Settings(home=tmp_path, shop="shop"), Batch(START, LAST)
+    land.land(settings, "simulated_shop", write(tmp_path), None, None)
+    manifest = preprocess(settings, batch, fence.take(settings, "preprocess", batch.key))
+    kinds = [kind for path in tmp_path.glob("truth/reviews/*") for kind in pq.read_table(path)["hostile"].to_pylist()]
+    assert set(kinds) == {*HOSTILE, None}  # without words there is nothing to be hostile with
+    refused = kinds.count("nul") + kinds.count("long")
     assert sum(row["rows"] for row in manifest["quarantine"]) == refused
-    assert manifest["entities"]["reviews"]["rows"] == len(facts) - refused
+    assert manifest["entities"]["reviews"]["rows"] == len(kinds) - refused
 
 
 @pytest.mark.parametrize(
