@@ -180,9 +180,17 @@ def _campaigns(settings: ShopSettings, items: Items, users: Users) -> Campaigns:
     return Campaigns(category, first, first + 9, in_coupon, treated, uplift)
 
 
+def user_id(number: int) -> str:
+    return f"u{number:07d}"
+
+
+def item_id(number: int) -> str:
+    return f"p{number:06d}"
+
+
 def user_ids(world: World) -> list[str]:
-    return [f"u{n:07d}" for n in range(len(world.users))]
+    return [user_id(number) for number in range(len(world.users))]
 
 
 def item_ids(world: World) -> list[str]:
-    return [f"p{n:06d}" for n in range(len(world.items))]
+    return [item_id(number) for number in range(len(world.items))]

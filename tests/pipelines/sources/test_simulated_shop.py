@@ -237,9 +237,10 @@ def test_personal_data_stands_where_the_truth_says(rows: Rows, truth: Rows) -> N
     for span in truth("personal_data"):
         text = texts[(span["entity"], span["id"], span["day"])][span["column"]][span["start"] : span["end"]]
         assert LOOKS[span["kind"]](text), text
-        seen.add((span["entity"], span["kind"]))
-    assert {kind for entity, kind in seen if entity == "support_messages"} == set(LOOKS)
-    assert any(entity == "reviews" for entity, _ in seen)
+        seen.add((span["entity"], span["column"], span["kind"]))
+    assert {kind for _, _, kind in seen} == set(LOOKS)
+    columns = {(entity, column) for entity, column, _ in seen}
+    assert columns == {("reviews", "body"), *(("support_messages", name) for name in ("subject", "body", "reply"))}
 
 
 def test_answers_come_the_next_day_as_the_same_message(rows: Rows) -> None:
