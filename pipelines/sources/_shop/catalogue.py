@@ -8,7 +8,7 @@ import numpy as np
 from pipelines.sources._shop.events import coupon_id
 from pipelines.sources._shop.lexicon import BRANDS, CATEGORIES, CHINESE_COUNTRIES, COLOURS, COUNTRIES, LANGUAGES, USES
 from pipelines.sources._shop.queries import Queries, grade
-from pipelines.sources._shop.world import ANNOUNCED, NEVER, STOCK, World, item_ids, user_ids
+from pipelines.sources._shop.world import ANNOUNCED, NEVER, STOCK, World, item_id, user_id
 
 Row = dict[str, str | None]
 JUDGED_EVERY, JUDGED_PARTS = 7, 4  # every week a quarter of the queries is judged, until all are
@@ -29,7 +29,7 @@ def products_of(world: World, day: int) -> Iterator[Row]:
         is_out = not in_stock[number]
         ends = day - 1 if is_out else int(items.last[number])
         yield {
-            "item_id": f"p{number:06d}",
+            "item_id": item_id(number),
             "title": _title(world, number, parts),
             "description": " ".join(_description(world, number, part) for part in parts),
             "brand": BRANDS[items.brand[number]],
@@ -84,15 +84,13 @@ def users_of(world: World, day: int) -> Iterator[Row]:
     """Users on the day they join."""
     users = world.users
     names = (*COUNTRIES, *CHINESE_COUNTRIES)
-    ids = user_ids(world)
     for number in np.flatnonzero(users.joined == day).tolist():
         attributes = {"country": names[users.country[number]], "language": LANGUAGES[users.language[number]]}
-        yield {"user_id": ids[number], "attributes": json.dumps(attributes)}
+        yield {"user_id": user_id(number), "attributes": json.dumps(attributes)}
 
 
 def campaigns_of(world: World, day: int) -> Iterator[Row]:
     """Whom the campaigns that begin on a day were sent to."""
-    ids = user_ids(world)
     for j in np.flatnonzero(world.campaigns.first == day).tolist():
         starts, ends = (
             world.settings.day(int(d[j])).isoformat() for d in (world.campaigns.first, world.campaigns.last)
@@ -100,7 +98,7 @@ def campaigns_of(world: World, day: int) -> Iterator[Row]:
         for number in np.flatnonzero(world.campaigns.treated[j]).tolist():
             yield {
                 "campaign_id": campaign_id(j),
-                "user_id": ids[number],
+                "user_id": user_id(number),
                 "campaign_type": "coupon",
                 "starts_on": starts,
                 "ends_on": ends,
@@ -108,10 +106,9 @@ def campaigns_of(world: World, day: int) -> Iterator[Row]:
 
 
 def coupons_of(world: World, day: int) -> Iterator[Row]:
-    ids = item_ids(world)
     for j in np.flatnonzero(world.campaigns.first == day).tolist():
         for number in np.flatnonzero(world.campaigns.in_coupon[j]).tolist():
-            yield {"coupon_id": coupon_id(j), "campaign_id": campaign_id(j), "item_id": ids[number]}
+            yield {"coupon_id": coupon_id(j), "campaign_id": campaign_id(j), "item_id": item_id(number)}
 
 
 def queries_of(world: World, queries: Queries, day: int) -> Iterator[Row]:
@@ -119,7 +116,7 @@ def queries_of(world: World, queries: Queries, day: int) -> Iterator[Row]:
     part, rest = divmod(day, JUDGED_EVERY)
     if rest or part >= JUDGED_PARTS:
         return
-    ids, on_sale = item_ids(world), world.items.on_sale(day)
+    on_sale = world.items.on_sale(day)
     for query in range(part, len(queries.text), JUDGED_PARTS):
         draw = world.settings.stream("judged", query)
         found = queries.shown[query]
@@ -129,4 +126,4 @@ def queries_of(world: World, queries: Queries, day: int) -> Iterator[Row]:
         pairs = pairs[on_sale[pairs]]
         for item, value in zip(pairs.tolist(), grade(queries, query, world.items, pairs).tolist(), strict=True):
             language = LANGUAGES[queries.language[query]]
-            yield {"query": queries.text[query], "item_id": ids[item], "grade": str(value), "language": language}
+            yield {"query": queries.text[query], "item_id": item_id(item), "grade": str(value), "language": language}

@@ -8,6 +8,7 @@ from pipelines.sources._shop.lexicon import LANGUAGES
 from pipelines.sources._shop.reviews import Review
 from pipelines.sources._shop.settings import ShopSettings
 from pipelines.sources._shop.support import Message
+from pipelines.sources._shop.world import item_id, user_id
 
 
 def moment_text(settings: ShopSettings, day: int, second: int) -> str:
@@ -19,8 +20,8 @@ def review_rows(settings: ShopSettings, reviews: Iterable[Review]) -> Iterator[R
     for review in reviews:
         yield {
             "review_id": review.review_id,
-            "item_id": f"p{review.item:06d}",
-            "user_id": f"u{review.user:07d}",
+            "item_id": item_id(review.item),
+            "user_id": user_id(review.user),
             "created_at": moment_text(settings, review.created, review.second),
             "rating": str(review.rating),
             "title": review.title,
@@ -34,8 +35,8 @@ def message_rows(settings: ShopSettings, messages: Iterable[Message]) -> Iterato
         replied = moment_text(settings, message.created + 1, message.replied_second) if message.reply else None
         yield {
             "message_id": message.message_id,
-            "user_id": None if message.user < 0 else f"u{message.user:07d}",
-            "item_id": f"p{message.item:06d}",
+            "user_id": None if message.user < 0 else user_id(message.user),
+            "item_id": item_id(message.item),
             "created_at": moment_text(settings, message.created, message.second),
             "channel": message.channel,
             "language": LANGUAGES[message.language],

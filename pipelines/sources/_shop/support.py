@@ -9,11 +9,21 @@ from pipelines.sources._shop.afterwards import Past, Purchases
 from pipelines.sources._shop.events import moment
 from pipelines.sources._shop.lexicon import CATEGORIES
 from pipelines.sources._shop.personal import Span, Text, fake, pick
-from pipelines.sources._shop.words_support import CHANNELS, CLOSINGS, INTENTS, OPENINGS, PERSONAL, SUBJECTS, Intent
+from pipelines.sources._shop.words_support import (
+    CHANNELS,
+    CLOSINGS,
+    INTENTS,
+    OPENINGS,
+    PERSONAL,
+    REPEATED,
+    SUBJECTS,
+    Intent,
+)
 from pipelines.sources._shop.world import World
 
 ANSWERED, LABELLED = 0.7, 0.6  # shares: of messages; of answers that also name the intent
-PERSONAL_SHARE = 0.2
+PERSONAL_SHARE = 0.2  # of messages, in the text
+PERSONAL_SUBJECTS, PERSONAL_REPLIES = 0.05, 0.1  # of subjects and of answers
 _SALT = 100  # keeps the moments of messages apart from those of returns and ratings
 _OPENS, _CLOSES = 8 * 3600, 18 * 3600  # of the people who answer
 
@@ -60,8 +70,10 @@ def _message(world: World, bought: Purchases, number: int, is_answer: bool) -> M
     language = int(world.users.language[user])
     intent = INTENTS[int(np.searchsorted(_CHANCES, draw.random() * _CHANCES[-1], side="right"))]
     noun = CATEGORIES[world.items.category[item]].noun[language]
-    subject = pick(draw, SUBJECTS)[language].format(n=noun) if draw.random() < 0.5 else None
-    text = _body(draw, intent, language, noun, f"NM-{draw.integers(10**5, 10**6)}")
+    subject = _subject(draw, language, noun) if draw.random() < 0.5 else None
+    body = _body(draw, intent, language, noun, f"NM-{draw.integers(10**5, 10**6)}")
+    reply = _reply(draw, intent, language)
+    shown = [text for text in (subject, body, reply if is_answer else None) if text]
     return Message(
         message_id=f"m{bought.day:05d}-{number}",
         item=item,
@@ -70,14 +82,31 @@ def _message(world: World, bought: Purchases, number: int, is_answer: bool) -> M
         second=int(moment(bought.day, np.array(number), _SALT)),
         channel=pick(draw, CHANNELS),
         language=language,
-        subject=subject,
-        body=text.text,
+        subject=subject.text if subject else None,
+        body=body.text,
         intent=intent.name,
-        spans=tuple(text.spans),
-        reply=intent.reply[language] if is_answer else None,
+        spans=tuple(span for text in shown for span in text.spans),
+        reply=reply.text if is_answer else None,
         replied_second=int(draw.integers(_OPENS, _CLOSES)),
         is_labelled=is_answer and bool(is_labelled),
     )
+
+
+def _subject(draw: np.random.Generator, language: int, noun: str) -> Text:
+    text = Text(language, "subject")
+    text.add(pick(draw, SUBJECTS)[language].format(n=noun))
+    if draw.random() < PERSONAL_SUBJECTS:
+        text.add_personal("(", *fake(draw, language), ")")
+    return text
+
+
+def _reply(draw: np.random.Generator, intent: Intent, language: int) -> Text:
+    text = Text(language, "reply")
+    text.add(intent.reply[language])
+    if draw.random() < PERSONAL_REPLIES:
+        before, after = REPEATED[language]
+        text.add_personal(before, *fake(draw, language), after)
+    return text
 
 
 def _body(draw: np.random.Generator, intent: Intent, language: int, noun: str, order: str) -> Text:

@@ -113,6 +113,7 @@ PERSONAL: tuple[tuple[Word, Word], ...] = (
     (("The address was ", "地址是"), (".", "。")),
     (("My details: ", "我的信息："), ("", "")),
 )
+REPEATED: tuple[Word, Word] = (("We have ", " on file."), ("我们登记的是", "。"))  # by language: before, after
 SUBJECTS: tuple[Word, ...] = (
     ("Question", "咨询"), ("My order", "我的订单"), ("Help please", "求助"), ("About the {n}", "关于{n}"),
 )  # fmt: skip

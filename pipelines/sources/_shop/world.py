@@ -83,7 +83,7 @@ class Users:
         return len(self.taste)
 
     def joined_by(self, day: int) -> int:
-        return max(1, int(np.searchsorted(self.joined, day, side="right")))
+        return int(np.searchsorted(self.joined, day, side="right"))
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,8 @@ def _users(settings: ShopSettings) -> Users:
     language = (draw.random(n) < settings.chinese_share).astype(np.int64)
     country = draw.integers(0, len(COUNTRIES), n)
     chinese = len(COUNTRIES) + draw.integers(0, len(CHINESE_COUNTRIES), n)
-    early = draw.random(n) < 0.6
+    joined = np.sort(np.where(draw.random(n) < 0.6, 0, draw.integers(0, settings.days, n)))
+    joined[0] = 0  # somebody shops from the first day on
     return Users(
         taste=0.8 * draw.normal(0, 1, (n, TASTES)),
         language=language,
@@ -158,7 +159,7 @@ def _users(settings: ShopSettings) -> Users:
         thrift=draw.random(n),
         mood=draw.normal(0, 0.4, n),
         activity=np.cumsum(draw.lognormal(0, 1, n)),
-        joined=np.sort(np.where(early, 0, draw.integers(0, settings.days, n))),
+        joined=joined,
     )
 
 
@@ -179,9 +180,17 @@ def _campaigns(settings: ShopSettings, items: Items, users: Users) -> Campaigns:
     return Campaigns(category, first, first + 9, in_coupon, treated, uplift)
 
 
+def user_id(number: int) -> str:
+    return f"u{number:07d}"
+
+
+def item_id(number: int) -> str:
+    return f"p{number:06d}"
+
+
 def user_ids(world: World) -> list[str]:
-    return [f"u{n:07d}" for n in range(len(world.users))]
+    return [user_id(number) for number in range(len(world.users))]
 
 
 def item_ids(world: World) -> list[str]:
-    return [f"p{n:06d}" for n in range(len(world.items))]
+    return [item_id(number) for number in range(len(world.items))]

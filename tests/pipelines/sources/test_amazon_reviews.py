@@ -7,11 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from pipelines import land, landing
 from pipelines.errors import NightmarketError, UsageError
 from pipelines.settings import Batch, Settings
-from pipelines.sources import amazon_reviews
+from pipelines.sources import LandRequest, amazon_reviews
 
 DAY = 1_400_000_000  # 2014-05-13T16:53:20Z
 NEXT = DAY + 86_400
@@ -147,6 +150,24 @@ def test_malformed_lines_come_beside_their_neighbours_and_name_nobody(landed: Ca
     everything = json.dumps([*found.values(), *landed("amazon_reviews", folder, "events")])
     assert "Jane" not in everything
     assert len(landed("amazon_reviews", folder, "events")) == 4
+
+
+ANY_LINE = st.one_of(
+    st.sampled_from([json.dumps(row).encode() for row in (*OF_2018, *OF_2023)] + BROKEN),
+    st.binary(min_size=1, max_size=30).filter(lambda data: b"\n" not in data and data.strip(b"\r")),
+)
+
+
+@given(st.lists(ANY_LINE, max_size=12))
+@hypothesis_settings(max_examples=30, deadline=None)
+def test_no_line_is_lost(tmp_path_factory: pytest.TempPathFactory, some: list[bytes]) -> None:
+    folder = tmp_path_factory.mktemp("lines")
+    (folder / "Hats.json").write_bytes(b"\n".join([*some, json.dumps(OF_2018[0]).encode()]))
+    (folder / "work").mkdir()
+    request = LandRequest(folder / "Hats.json", None, None, folder / "work")
+    reviews = (d for d in amazon_reviews.land(request) if d.entity == "reviews")
+    landed = [number for delivery in reviews for batch in delivery.rows for number in batch.column("line").to_pylist()]
+    assert sorted(landed) == list(range(1, len(some) + 2))
 
 
 def test_one_night_gives_what_the_whole_range_gives_for_it(folder: Path, tmp_path: Path) -> None:

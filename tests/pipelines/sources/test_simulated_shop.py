@@ -20,6 +20,7 @@ from pipelines.contracts import ENTITIES
 from pipelines.errors import UsageError
 from pipelines.preprocess.job import preprocess
 from pipelines.settings import Batch, Settings
+from pipelines.sources._shop.personal import HOSTILE
 
 START, DAYS = dt.date(2025, 1, 6), 34
 SHOP = {"users": 400, "products": 96, "days": DAYS, "seed": 7, "truth": "truth"}
@@ -102,6 +103,19 @@ def test_a_longer_range_asks_for_nothing_that_the_shop_has_not(tmp_path: Path) -
     settings = Settings(home=tmp_path, shop="shop")
     land.land(settings, "simulated_shop", write(tmp_path, days=2), None, START + dt.timedelta(400))
     assert landing.landed_dates(settings) == (START, START + dt.timedelta(1))
+
+
+@pytest.mark.parametrize(("share", "language", "strange"), [(0, "en", "[一-鿿]"), (1, "zh", "[a-z] [a-z]")])
+def test_the_smallest_shop_speaks_one_language(tmp_path: Path, share: int, language: str, strange: str) -> None:
+    settings = Settings(home=tmp_path, shop="shop")
+    path = write(tmp_path, users=1, products=24, days=9, chinese_share=share)
+    counts = land.land(settings, "simulated_shop", path, None, None)["rows"]
+    assert counts["users"] == 1 and counts["events"] > 0
+    for file in landing.landing_files(settings, Batch(START, LAST), "products"):
+        for product in pq.read_table(file.path).to_pylist():
+            assert not re.search(strange, product["title"] + product["description"])
+    (user,) = pq.read_table(next(settings.landing.glob("shop/users/*/*.parquet"))).to_pylist()
+    assert json.loads(user["attributes"])["language"] == language
 
 
 def test_what_happens_in_a_session_follows_in_order(rows: Rows) -> None:
@@ -223,9 +237,10 @@ def test_personal_data_stands_where_the_truth_says(rows: Rows, truth: Rows) -> N
     for span in truth("personal_data"):
         text = texts[(span["entity"], span["id"], span["day"])][span["column"]][span["start"] : span["end"]]
         assert LOOKS[span["kind"]](text), text
-        seen.add((span["entity"], span["kind"]))
-    assert {kind for entity, kind in seen if entity == "support_messages"} == set(LOOKS)
-    assert any(entity == "reviews" for entity, _ in seen)
+        seen.add((span["entity"], span["column"], span["kind"]))
+    assert {kind for _, _, kind in seen} == set(LOOKS)
+    columns = {(entity, column) for entity, column, _ in seen}
+    assert columns == {("reviews", "body"), *(("support_messages", name) for name in ("subject", "body", "reply"))}
 
 
 def test_answers_come_the_next_day_as_the_same_message(rows: Rows) -> None:
@@ -273,14 +288,16 @@ def test_campaigns_reach_those_the_truth_calls_treated(rows: Rows, truth: Rows) 
     assert all((coupons[(e["promotion_id"], e["item_id"])], e["user_id"]) in sent for e in redeemed)
 
 
-def test_the_contract_takes_all_but_two_kinds_of_hostile_text(home: Settings, truth: Rows) -> None:
-    batch = Batch(START, LAST)
-    manifest = preprocess(home, batch, fence.take(home, "preprocess", batch.key))
-    facts = truth("reviews")
-    refused = sum(fact["hostile"] in ("nul", "long") for fact in facts)
-    assert refused
+def test_the_contract_takes_all_but_two_kinds_of_hostile_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.sources._shop.reviews.HOSTILE_SHARE", 1.0)
+    settings, batch = Settings(home=tmp_path, shop="shop"), Batch(START, LAST)
+    land.land(settings, "simulated_shop", write(tmp_path), None, None)
+    manifest = preprocess(settings, batch, fence.take(settings, "preprocess", batch.key))
+    kinds = [kind for path in tmp_path.glob("truth/reviews/*") for kind in pq.read_table(path)["hostile"].to_pylist()]
+    assert set(kinds) == {*HOSTILE, None}  # without words there is nothing to be hostile with
+    refused = kinds.count("nul") + kinds.count("long")
     assert sum(row["rows"] for row in manifest["quarantine"]) == refused
-    assert manifest["entities"]["reviews"]["rows"] == len(facts) - refused
+    assert manifest["entities"]["reviews"]["rows"] == len(kinds) - refused
 
 
 @pytest.mark.parametrize(
@@ -305,3 +322,15 @@ def test_without_a_file_the_defaults_hold_and_no_truth_is_kept(tmp_path: Path) -
     found = duckdb.sql(f"select count(*) from read_parquet('{tmp_path}/landing/shop/products/*/*.parquet')").fetchall()
     assert found[0][0] > 200  # of 300, those announced by the first day
     assert not list(tmp_path.rglob("*truth*"))
+
+
+def test_no_step_can_know_the_truth() -> None:
+    root = Path(__file__).parents[3]
+    allowed = {root / "pipelines" / "sources" / "simulated_shop.py"}
+    readers = [
+        path
+        for folder in ("pipelines", "models", "dags", "dbt_project")
+        for path in (root / folder).rglob("*.py")
+        if "_shop" not in path.parts and "sources._shop" in path.read_text()
+    ]
+    assert set(readers) == allowed
