@@ -36,8 +36,8 @@ class Plan:
     that are read. Rank and learning rate as in Hu et al. 2022, for a small encoder.
     """
 
-    epochs: int = 3
-    tokens: int = 1_000_000
+    epochs: int = 2
+    tokens: int = 700_000
     longest: int = 128
     batch: int = 32
     rank: int = 16
@@ -74,7 +74,7 @@ class Net(nn.Module):
             self.encoder = get_peft_model(encoder, low_rank)
         for part in self.modules():
             if isinstance(part, nn.Dropout):
-                part.p = 0.0  # three passes over the texts do not overfit, and drawing masks takes time
+                part.p = 0.0  # two passes over the texts do not overfit, and drawing masks takes time
         self.unit = nn.Linear(encoder.config.hidden_size, 1)
         self.learned = {name for name, tensor in self.named_parameters() if tensor.requires_grad}
 

@@ -92,4 +92,5 @@ def presentable(sentence: str, spoken: str) -> bool:
         return False
     marks = sum(not (c.isalnum() or c.isspace()) for c in folded)
     shouted = spoken != CHINESE and folded.upper() == folded
-    return 4 * marks <= len(folded) and not shouted and language(sentence) == spoken
+    pictures = sum(unicodedata.category(c) == "So" for c in folded)
+    return 4 * marks <= len(folded) and pictures < 2 and not shouted and language(sentence) == spoken

@@ -14,7 +14,7 @@ from models.nlp.learning import learn
 from models.nlp.reader import NoEncoder, Plan, Reader, restore, tune
 from tests.models.nlp.texts import BLAME, PLAIN, PRAISE, made
 
-PLAN = Plan(epochs=2, tokens=40_000, longest=16, batch=16, rank=4, learning_rate=5e-3)
+PLAN = Plan(epochs=4, tokens=80_000, longest=16, batch=16, rank=4, learning_rate=2e-2)
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +25,13 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
     folder = tmp_path_factory.mktemp("encoder")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted({*PRAISE, *BLAME, *PLAIN})]
-    (folder / "vocab.txt").write_text("\n".join(words))
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        vocab_size=len(words), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
         max_position_embeddings=32,
     )  # fmt: skip
     BertModel(config).save_pretrained(folder)
-    BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+    BertTokenizerFast(vocab={word: n for n, word in enumerate(words)}).save_pretrained(folder)
     return str(folder)
 
 
