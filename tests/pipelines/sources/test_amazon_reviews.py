@@ -162,7 +162,7 @@ ANY_LINE = st.one_of(
 @hypothesis_settings(max_examples=30, deadline=None)
 def test_no_line_is_lost(tmp_path_factory: pytest.TempPathFactory, some: list[bytes]) -> None:
     folder = tmp_path_factory.mktemp("lines")
-    (folder / "Hats.json").write_bytes(b"\n".join([*some, json.dumps(OF_2018[0]).encode()]))
+    (folder / "Hats.json").write_bytes(b"\n".join([json.dumps(OF_2018[0]).encode(), *some]))
     (folder / "work").mkdir()
     request = LandRequest(folder / "Hats.json", None, None, folder / "work")
     reviews = (d for d in amazon_reviews.land(request) if d.entity == "reviews")
