@@ -5,8 +5,8 @@ A text is a row of Unicode code points in lower case. Its n-grams fall into two 
 - English: words alone and in pairs; 2 to 5 letters inside a word, the space on both sides counted as letters.
 - Chinese: Latin words and numbers alone and in pairs; 1 to 3 characters of the whole text.
 
-A bucket is 64-bit FNV-1a of the n-gram (Fowler, Noll and Vo), mixed as MurmurHash3 ends, its low bits: the same on every
-machine, without a vocabulary to keep. That two n-grams share a bucket costs little where buckets are several times as
+A bucket is 64-bit FNV-1a of the n-gram (Fowler, Noll and Vo), mixed as MurmurHash3 ends, its low bits: the same on
+every machine, without a vocabulary to keep. That two n-grams share a bucket costs little where buckets are several times as
 many as n-grams that recur (Weinberger et al. 2009).
 """
 
@@ -120,7 +120,9 @@ def loops() -> Loops:
     gather = _gatherer(compiled)
 
     @compiled
-    def count(codes: Any, ends: Any, low: int, high: int, inside: bool, kinds: Any, indices: Any, counts: Any, row: Any) -> None:
+    def count(
+        codes: Any, ends: Any, low: int, high: int, inside: bool, kinds: Any, indices: Any, counts: Any, row: Any
+    ) -> None:
         keys, times = np.zeros(SLOTS, np.int32), np.zeros(SLOTS, np.int32)
         used = np.empty(SLOTS, np.int32)
         start = at = 0
@@ -135,7 +137,9 @@ def loops() -> Loops:
             start = ends[text]
 
     @compiled
-    def weigh(codes: Any, ends: Any, low: int, high: int, inside: bool, kinds: Any, rarity: Any, weights: Any, made: Any) -> None:
+    def weigh(
+        codes: Any, ends: Any, low: int, high: int, inside: bool, kinds: Any, rarity: Any, weights: Any, made: Any
+    ) -> None:
         keys, times = np.zeros(SLOTS, np.int32), np.zeros(SLOTS, np.int32)
         used = np.empty(SLOTS, np.int32)
         models = weights.shape[1]
@@ -218,7 +222,18 @@ def _gatherer(compiled: Callable[..., Any]) -> Callable[..., int]:
         return filled
 
     @compiled
-    def groups(codes: Any, start: int, end: int, low: int, high: int, padded: bool, keys: Any, times: Any, used: Any, filled: int) -> int:
+    def groups(
+        codes: Any,
+        start: int,
+        end: int,
+        low: int,
+        high: int,
+        padded: bool,
+        keys: Any,
+        times: Any,
+        used: Any,
+        filled: int,
+    ) -> int:
         """All groups of `low` to `high` characters of codes[start:end], a space put before and after if `padded`."""
         shift = 1 if padded else 0
         size = end - start + 2 * shift

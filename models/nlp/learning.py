@@ -151,7 +151,5 @@ def _second(
         chance[held_out] = sigmoid(columns @ weights[:-1] + weights[-1])
         weight = np.ones(len(chance))
         weight[held_out], weight[rest] = len(unsure) / len(held_out), 0
-        model = replace(
-            model, cut=threshold(chance, positive, weight), second=Second(reader, centre, reach, weights)
-        )
+        model = replace(model, cut=threshold(chance, positive, weight), second=Second(reader, centre, reach, weights))
     return Learned(model, learned.floor, learned.losses | said, f"{learned.note}; {note}")

@@ -142,5 +142,3 @@ def _machine(rows: sparse.csr_array, positive: np.ndarray, cost: float) -> tuple
     weights = np.zeros(BUCKETS)
     weights[seen] = machine.coef_[0]
     return weights, float(machine.intercept_[0])
-
-

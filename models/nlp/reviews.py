@@ -1,8 +1,8 @@
 """Reviews in, tables out: sentiment, aspects and keywords of each, in batches that hold a bounded number at a time.
 
-    review_id, item_id, language?, title?, body ─▶ READ:     review_id, item_id, language, chance, positive
-                                                   MENTIONS: review_id, item_id, aspect, chance, positive, term, clause
-                                                   KEYWORDS: review_id, item_id, keyword, weight
+review_id, item_id, language?, title?, body ─▶ READ:     review_id, item_id, language, chance, positive
+                                               MENTIONS: review_id, item_id, aspect, chance, positive, term, clause
+                                               KEYWORDS: review_id, item_id, keyword, weight
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -81,9 +81,7 @@ def read(batch: pa.RecordBatch | pa.Table, readers: Readers, categories: Mapping
         if phrases is not None:
             keywords += [(row, term, weight) for row in rows for term, weight in phrases.keywords(texts[row])]
     unread = np.isnan(chance)
-    reviews = pa.table(
-        [*ids, spoken, pa.array(chance, mask=unread), pa.array(positive, mask=unread)], schema=READ
-    )
+    reviews = pa.table([*ids, spoken, pa.array(chance, mask=unread), pa.array(positive, mask=unread)], schema=READ)
     return Read(reviews, _mention_table(mentions, texts, ids), _keyword_table(keywords, ids))
 
 
@@ -108,9 +106,7 @@ def _strings(batch: pa.RecordBatch | pa.Table, name: str) -> list[str]:
 def _spoken(batch: pa.RecordBatch | pa.Table, texts: Sequence[str]) -> list[str]:
     """What the shop says, where it says one that can be read; else by the text."""
     stated = batch.column("language").to_pylist() if "language" in batch.schema.names else [None] * len(texts)
-    return [
-        known if known in LANGUAGES else language(text) for known, text in zip(stated, texts, strict=True)
-    ]
+    return [known if known in LANGUAGES else language(text) for known, text in zip(stated, texts, strict=True)]
 
 
 def _mentions(
@@ -128,11 +124,15 @@ def _mentions(
     if model is not None and found:
         clauses = [texts[row][mention.start : mention.end] for row, mention in found]
         felt = list(model.leaning(clauses))
-    weighed = ((row, mention, aspects.log_odds(mention, odds)) for (row, mention), odds in zip(found, felt, strict=True))
+    weighed = (
+        (row, mention, aspects.log_odds(mention, odds)) for (row, mention), odds in zip(found, felt, strict=True)
+    )
     return [(row, mention, odds) for row, mention, odds in weighed if odds is not None]
 
 
-def _mention_table(found: Sequence[tuple[int, aspects.Mention, float]], texts: Sequence[str], ids: list[list[str]]) -> pa.Table:
+def _mention_table(
+    found: Sequence[tuple[int, aspects.Mention, float]], texts: Sequence[str], ids: list[list[str]]
+) -> pa.Table:
     found = sorted(found, key=lambda each: (each[0], each[1].start, each[1].aspect))
     chance = sigmoid(np.array([odds for _, _, odds in found], dtype=np.float64))
     return pa.table(

@@ -84,7 +84,10 @@ class Sentiment:
         }  # fmt: skip
         if self.second is not None:
             arrays |= self.second.reader.arrays()
-            arrays |= {"second.band": np.array([self.second.centre, self.second.reach]), "second.map": self.second.weights}
+            arrays |= {
+                "second.band": np.array([self.second.centre, self.second.reach]),
+                "second.map": self.second.weights,
+            }
             meta["reader"] = self.second.reader.meta()
         return save_artefact(parent, arrays, meta)
 

@@ -65,9 +65,7 @@ def summarise(reviews: Sequence[str], spoken: str, phrases: Phrases, most: int =
     return _greedy(candidates, worth, most)
 
 
-def _greedy(
-    candidates: dict[str, tuple[int, frozenset[str]]], worth: dict[str, float], most: int
-) -> list[Sentence]:
+def _greedy(candidates: dict[str, tuple[int, frozenset[str]]], worth: dict[str, float], most: int) -> list[Sentence]:
     chosen: list[Sentence] = []
     left, covered = dict(candidates), set[str]()
     while left and len(chosen) < most:
