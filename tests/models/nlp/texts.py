@@ -2,30 +2,11 @@
 
 import numpy as np
 
+from models.nlp.words import of
+
 PRAISE = ["love", "great", "soft", "perfect", "comfortable", "beautiful", "sturdy", "excellent"]
 BLAME = ["awful", "cheap", "broke", "itchy", "refund", "returned", "terrible", "thin"]
-PLAIN = [
-    *[
-        "the",
-        "dress",
-        "shirt",
-        "i",
-        "bought",
-        "it",
-        "was",
-        "for",
-        "my",
-        "sister",
-        "in",
-        "blue",
-        "and",
-        "wore",
-        "with",
-        "jeans",
-        "last",
-        "week",
-    ]
-]
+PLAIN = sorted(of("the dress shirt i bought it was for my sister in blue and wore with jeans last week"))
 
 
 def made(n: int, seed: int = 1, positive_share: float = 0.7) -> tuple[list[str], np.ndarray]:
