@@ -56,9 +56,7 @@ def arguments(name: str, words: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def read(
-    path: Path, text: str, label: str, positive_from: float, negative_to: float
-) -> tuple[list[str], np.ndarray]:
+def read(path: Path, text: str, label: str, positive_from: float, negative_to: float) -> tuple[list[str], np.ndarray]:
     """Distinct texts and whether each is positive, bool [n]."""
     import pandas as pd
 

@@ -5,9 +5,9 @@ A text is a row of Unicode code points in lower case. Its n-grams fall into two 
 - English: words alone and in pairs; 2 to 5 letters inside a word, the space on both sides counted as letters.
 - Chinese: Latin words and numbers alone and in pairs; 1 to 3 characters of the whole text.
 
-A bucket is 64-bit FNV-1a of the n-gram (Fowler, Noll and Vo), mixed as MurmurHash3 ends, its low bits: the same on every
-machine, without a vocabulary to keep. That two n-grams share a bucket costs little where buckets are several times as
-many as n-grams that recur (Weinberger et al. 2009).
+A bucket is 64-bit FNV-1a of the n-gram (Fowler, Noll and Vo), mixed as MurmurHash3 ends, its low bits: the same on
+every machine, without a vocabulary to keep. That two n-grams share a bucket costs little where buckets are several
+times as many as n-grams that recur (Weinberger et al. 2009).
 """
 
 from collections.abc import Callable, Sequence

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -19,8 +20,10 @@ def slow(text: str, recipe: str) -> tuple[Counter, Counter]:
     words = re.findall(r"[\u3400-\u9fff\u2600-\u27bf]|[^\W\u3400-\u9fff]{2,}|[\U00010000-\U0010ffff]", text)
     low, high = RECIPES[recipe].letters
     parts = [f" {part} " for part in text.split()] if RECIPES[recipe].inside else [text]
-    letters = [part[n : n + size] for part in parts for size in range(low, high + 1) for n in range(len(part) - size + 1)]
-    return Counter(words) + Counter(zip(words, words[1:], strict=False)), Counter(letters)
+    letters = [
+        part[n : n + size] for part in parts for size in range(low, high + 1) for n in range(len(part) - size + 1)
+    ]
+    return Counter(words) + Counter(pairwise(words)), Counter(letters)
 
 
 @settings(max_examples=80, deadline=None)
@@ -60,4 +63,7 @@ def test_what_is_weighed_at_once_equals_the_rows() -> None:
 
 def test_no_texts_make_no_rows() -> None:
     assert counted([], RECIPES["en"]).shape == (0, BUCKETS)
-    assert weigh(encode([]), RECIPES["en"], np.ones(BUCKETS, np.float32), np.ones((BUCKETS, 1), np.float32)).shape == (0, 1)
+    assert weigh(encode([]), RECIPES["en"], np.ones(BUCKETS, np.float32), np.ones((BUCKETS, 1), np.float32)).shape == (
+        0,
+        1,
+    )

@@ -9,7 +9,16 @@ from models.nlp import keywords
 ENGLISH = ["memory foam pillow is soft", "the memory foam keeps its shape", "memory foam and value for money"] * 3 + [
     "value for money shape", "soft pillow and shape", "value for money is soft", "the pillow keeps the shape",
 ] * 3  # fmt: skip
-CHINESE = ["送餐员态度好", "这个送餐员很快", "送餐员迟到了", "我说送餐员不错", "米饭很硬", "我的米饭好吃", "吃米饭", "米饭凉了"] * 3
+CHINESE = [
+    "送餐员态度好",
+    "这个送餐员很快",
+    "送餐员迟到了",
+    "我说送餐员不错",
+    "米饭很硬",
+    "我的米饭好吃",
+    "吃米饭",
+    "米饭凉了",
+] * 3
 
 
 def test_phrases_are_words_that_belong_together() -> None:

@@ -77,7 +77,8 @@ def test_the_language_of_a_text(text: str, expected: str) -> None:
 def test_sentences_end_where_people_end_them() -> None:
     text = "Cost $3.5, i.e. cheap. It broke! Why?! 很快,好吃。味道足！量大\nnew line... 真的?不错"
     assert sentences(text) == [
-        "Cost $3.5, i.e. cheap.", "It broke!", "Why?!", "很快,好吃。", "味道足！", "量大", "new line...", "真的?", "不错",
+        "Cost $3.5, i.e. cheap.", "It broke!", "Why?!", "很快,好吃。", "味道足！", "量大", "new line...",
+        "真的?", "不错",
     ]  # fmt: skip
     assert sentences("... !!! 。") == []
 

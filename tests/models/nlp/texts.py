@@ -2,9 +2,11 @@
 
 import numpy as np
 
-PRAISE = "love great soft perfect comfortable beautiful sturdy excellent".split()
-BLAME = "awful cheap broke itchy refund returned terrible thin".split()
-PLAIN = "the dress shirt i bought it was for my sister in blue and wore with jeans last week".split()
+from models.nlp.words import of
+
+PRAISE = ["love", "great", "soft", "perfect", "comfortable", "beautiful", "sturdy", "excellent"]
+BLAME = ["awful", "cheap", "broke", "itchy", "refund", "returned", "terrible", "thin"]
+PLAIN = sorted(of("the dress shirt i bought it was for my sister in blue and wore with jeans last week"))
 
 
 def made(n: int, seed: int = 1, positive_share: float = 0.7) -> tuple[list[str], np.ndarray]:
