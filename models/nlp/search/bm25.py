@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -28,6 +29,11 @@ class Bm25:
     whole: sparse.csr_array
     fields: dict[str, sparse.csr_array]
 
+    @cached_property
+    def by_document(self) -> list[sparse.csr_array]:
+        """`whole` and each of `fields`, turned."""
+        return [sparse.csr_array(part.T) for part in (self.whole, *self.fields.values())]
+
     def search(self, asked: sparse.csr_array) -> sparse.csr_array:
         """float32 [Q, D] of queries [Q, T]; documents without any of the words are not stored."""
         return sparse.csr_array(asked @ self.whole)
@@ -35,8 +41,8 @@ class Bm25:
     def pairs(self, asked: sparse.csr_array, query: np.ndarray, document: np.ndarray) -> np.ndarray:
         """float32 [P, 1 + fields]: the score of each pair over all fields, then in each field alone."""
         chosen = asked[query]
-        parts = [self.whole, *self.fields.values()]
-        columns = [np.asarray(chosen.multiply(sparse.csr_array(part.T)[document]).sum(axis=1)).ravel() for part in parts]
+        parts = self.by_document
+        columns = [np.asarray(chosen.multiply(part[document]).sum(axis=1)).ravel() for part in parts]
         return np.stack(columns, axis=1).astype(np.float32)
 
     def asked(self, queries: Sequence[str | None]) -> sparse.csr_array:

@@ -26,7 +26,9 @@ class Catalogue:
         item_id = [str(value) for value in table["item_id"].to_pylist()]
         if len(set(item_id)) < len(item_id):
             raise ValueError("the catalogue holds an item twice")
-        given = {name: table[name].to_pylist() if name in table.column_names else [None] * len(item_id) for name in FIELDS}
+        given = {
+            name: table[name].to_pylist() if name in table.column_names else [None] * len(item_id) for name in FIELDS
+        }
         attributes = [_as_dict(value) for value in given["attributes"]]
         texts: dict[str, Texts] = {name: given[name] for name in FIELDS}
         texts["attributes"] = [_spoken(value) for value in given["attributes"]]
@@ -45,7 +47,9 @@ class Catalogue:
             self.texts["brand"], self.texts["title"], self.texts["category"], strict=True
         ):
             parts = [title or "", *(part for part in (brand, leaf(category)) if part)]
-            found.append(" ".join(p for n, p in enumerate(parts) if n == 0 or p.lower() not in parts[0].lower()).strip())
+            found.append(
+                " ".join(p for n, p in enumerate(parts) if n == 0 or p.lower() not in parts[0].lower()).strip()
+            )
         return found
 
 

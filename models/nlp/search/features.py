@@ -1,13 +1,10 @@
 """What is known of a query and a product side by side: the columns that the relevance model learns from."""
 
-import re
-
 import numpy as np
 
 from models.nlp.search.bm25 import WEIGHTS
 from models.nlp.search.fusion import fuse, ranks
 from models.nlp.search.index import Index, Queries
-from models.nlp.search.tokens import clean, words
 from models.nlp.search.understanding import KINDS
 
 SCORES = ("bm25", "cosine", "fusion")
@@ -23,7 +20,6 @@ LENGTHS = ("query_words", "title_words", "query_weight", "rarest_word", "popular
 NAMES = (*SCORES, *(f"bm25_{name}" for name in WEIGHTS), *TEXTUAL, *BESIDE, *KINDS, *LENGTHS)
 BEST = 5
 """Products at the top of the fused list that the others are compared with (pseudo-relevance feedback, Rocchio 1971)."""
-_HEAD_ENDS = re.compile(r"\s(?:for|with|by|in|of|from|featuring|w/)\s|[,(\[|:;]|\s[-–—]\s", re.IGNORECASE)
 
 
 def columns(index: Index, queries: Queries, query: np.ndarray, item: np.ndarray) -> np.ndarray:
@@ -44,9 +40,8 @@ def columns(index: Index, queries: Queries, query: np.ndarray, item: np.ndarray)
 
 
 def _textual(index: Index, queries: Queries, query: np.ndarray, item: np.ndarray) -> np.ndarray:
-    heads = [_head(title) for title in index.catalogue.texts["title"]]
-    held = index.bm25.whole.T.tocsr()
-    weight = {word: float(index.bm25.idf[n]) for word, n in index.bm25.vocabulary.items()}
+    held = index.bm25.by_document[0]
+    places = index.bm25.vocabulary
     rarest = float(index.bm25.idf.max(initial=1.0))
     rows = np.zeros((len(query), len(TEXTUAL)), dtype=np.float32)
     for row, (q, i) in enumerate(zip(query.tolist(), item.tolist(), strict=True)):
@@ -56,10 +51,10 @@ def _textual(index: Index, queries: Queries, query: np.ndarray, item: np.ndarray
             continue
         inside = set(title)
         own = set(held.indices[held.indptr[i] : held.indptr[i + 1]].tolist())
-        weights = [weight.get(word, rarest) for word in asked]
+        weights = [float(index.bm25.idf[places[word]]) if word in places else rarest for word in asked]
         total = sum(weights)
         in_title = [word in inside for word in asked]
-        anywhere = [index.bm25.vocabulary.get(word, -1) in own for word in asked]
+        anywhere = [places.get(word, -1) in own for word in asked]
         run = _longest_run(asked, title)
         pairs = list(zip(asked, asked[1:], strict=False))
         held_pairs = set(zip(title, title[1:], strict=False))
@@ -73,19 +68,12 @@ def _textual(index: Index, queries: Queries, query: np.ndarray, item: np.ndarray
             sum(p in held_pairs for p in pairs) / len(pairs) if pairs else float(in_title[0]),
             next((n for n, word in enumerate(title) if word in asked), len(title)) / len(title),
             in_title[-1],
-            heads[i] in asked,
-            heads[i] == asked[-1],
+            index.heads[i] in asked,
+            index.heads[i] == asked[-1],
             sum(word in asked for word in title) / len(title),
         )
     rows[:, 12] = np.asarray(queries.letters[query].multiply(index.title_letters[item]).sum(axis=1)).ravel()
     return rows
-
-
-def _head(title: str | None) -> str:
-    """What the product is: the last word before the title goes on to say what it is for, or of which colour."""
-    first = _HEAD_ENDS.split(clean(title), maxsplit=1)[0]
-    named = [word for word in words(first) if not word.isdigit()]
-    return named[-1] if named else ""
 
 
 def _longest_run(asked: list[str], title: list[str]) -> int:

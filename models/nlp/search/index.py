@@ -1,5 +1,6 @@
 """All that is known of a catalogue before anybody asks: words, vectors, names."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +25,7 @@ class Index:
     facets: Facets
     title_words: list[list[str]]
     title_letters: sparse.csr_array  # float32 [I, groups], rows of length 1
+    heads: list[str]  # what each product is, in one word: the last of its title before "for", "with" or a sign
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,15 @@ def build(catalogue: Catalogue, vectors: np.ndarray) -> Index:
     given = {name: catalogue.texts[name] for name in FIELDS if name == "title" or any(catalogue.texts[name])}
     titles = catalogue.texts["title"]
     facets = Facets.of(catalogue, Names.of(catalogue))
-    return Index(catalogue, bm25.build(given), vectors, facets, [words(t) for t in titles], letters(titles))
+    return Index(
+        catalogue,
+        bm25.build(given),
+        vectors,
+        facets,
+        [words(t) for t in titles],
+        letters(titles),
+        [head(t) for t in titles],
+    )
 
 
 def read(index: Index, encoder: Encoder, queries: Sequence[str]) -> Queries:
@@ -61,6 +71,14 @@ def read(index: Index, encoder: Encoder, queries: Sequence[str]) -> Queries:
 
 
 WIDTH = 1 << 18
+_HEAD_ENDS = re.compile(r"\s(?:for|with|by|in|of|from|featuring|w/)\s|[,(\[|:;]|\s[-–—]\s")
+
+
+def head(title: str | None) -> str:
+    """What the product is: the last word before the title goes on to say what it is for, or of which colour."""
+    first = _HEAD_ENDS.split(clean(title), maxsplit=1)[0]
+    named = [word for word in words(first) if not word.isdigit()]
+    return named[-1] if named else ""
 
 
 def letters(texts: Sequence[str | None]) -> sparse.csr_array:
@@ -73,8 +91,12 @@ def letters(texts: Sequence[str | None]) -> sparse.csr_array:
         codes = np.frombuffer("".join(clean(text)[:400].split()).encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
         grams = len(codes) - 3
         hashed = sum((codes[n : n + grams] * np.uint64(31**n) for n in range(4)), np.zeros(max(grams, 0), np.uint64))
-        rows.append(np.unique(hashed * np.uint64(2654435761) % np.uint64(WIDTH)) if grams > 0 else np.zeros(0, np.uint64))
+        rows.append(
+            np.unique(hashed * np.uint64(2654435761) % np.uint64(WIDTH)) if grams > 0 else np.zeros(0, np.uint64)
+        )
     indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows], dtype=np.int64)])
-    values = np.concatenate([np.full(len(row), len(row) ** -0.5, np.float32) for row in rows if len(row)] or [np.zeros(0)])
+    values = np.concatenate(
+        [np.full(len(row), len(row) ** -0.5, np.float32) for row in rows if len(row)] or [np.zeros(0)]
+    )
     indices = np.concatenate([*rows, np.zeros(0, np.uint64)]).astype(np.int64)
     return sparse.csr_array((values.astype(np.float32), indices, indptr), shape=(len(rows), WIDTH))

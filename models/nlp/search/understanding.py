@@ -162,9 +162,7 @@ def _matrix(rows: Sequence[Iterable[Named]], names: Names) -> sparse.csr_array:
     held = [sorted(names.place[named] for named in row if named in names.place) for row in rows]
     indices = np.fromiter((n for row in held for n in row), dtype=np.int64)
     indptr = np.concatenate([[0], np.cumsum([len(row) for row in held], dtype=np.int64)])
-    return sparse.csr_array(
-        (np.ones(len(indices), np.float32), indices, indptr), shape=(len(rows), len(names.values))
-    )
+    return sparse.csr_array((np.ones(len(indices), np.float32), indices, indptr), shape=(len(rows), len(names.values)))
 
 
 def _count(matrix: sparse.csr_array) -> np.ndarray:
