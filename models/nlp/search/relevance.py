@@ -1,4 +1,8 @@
-"""The trained order of products for a query: boosted trees over the columns of `features`."""
+"""The trained order of products for a query: boosted trees and a straight line over the columns of `features`.
+
+Judged queries are few even where judged pairs are many, so the trees are small and may only rise with evidence that
+speaks for a product: what would be a kink at one query's grades is not learned.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,17 +11,26 @@ from typing import Any
 import numpy as np
 
 from models.nlp.search.features import NAMES
+from models.nlp.search.understanding import KINDS
 from models.trees import Trees, grow, restore
 
+RISING = frozenset(
+    {"bm25", "cosine", "fusion", "bm25_title", "bm25_description", "title_share", "title_weight", "any_weight", "phrase",
+     "longest_run", "pairs_share", "last_word_in_title", "head_in_query", "last_word_is_head", "title_in_query",
+     "letters", "bm25_gap", "cosine_gap", "title_gap", "like_all", "like_best", "words_like_best", *KINDS}
+)  # fmt: skip
+FALLING = frozenset({"missing_weight", "first_at", "bm25_rank", "cosine_rank"})
 ROUNDS = 250
 SHARED: dict[str, Any] = {
     "learning_rate": 0.05,
-    "num_leaves": 15,
-    "min_data_in_leaf": 50,
-    "feature_fraction": 0.5,
+    "num_leaves": 7,
+    "min_data_in_leaf": 200,
+    "feature_fraction": 0.3,
     "lambda_l2": 10.0,
     "max_bin": 63,
+    "monotone_constraints": [1 if name in RISING else -1 if name in FALLING else 0 for name in NAMES],
 }
+RIDGE = 300.0
 LISTWISE: dict[str, Any] = {**SHARED, "objective": "lambdarank", "lambdarank_truncation_level": 15}
 POINTWISE: dict[str, Any] = {**SHARED, "objective": "regression"}
 MOST_GRADES = 31
@@ -26,29 +39,54 @@ SCALES = "scales"
 
 
 @dataclass(frozen=True)
-class Relevance:
-    """Two views of relevance, each divided by its deviation on what it learned from, then added.
+class Line:
+    """Ridge regression of the gain on columns brought to mean 0 and deviation 1; what is unknown counts as the mean."""
 
-    `order` (LambdaRank, Burges 2010) knows which of two products of one query is better; `amount` (regression on the
-    gain) also compares products across queries.
+    mean: np.ndarray  # float64 [F]
+    deviation: np.ndarray  # float64 [F]
+    weights: np.ndarray  # float64 [F]
+
+    @classmethod
+    def fit(cls, columns: np.ndarray, gain: np.ndarray) -> "Line":
+        known = np.where(np.isnan(columns), 0.0, columns).astype(np.float64)
+        mean, deviation = known.mean(axis=0), known.std(axis=0) + 1e-9
+        design = (known - mean) / deviation
+        square = design.T @ design + RIDGE * np.eye(design.shape[1])
+        return cls(mean, deviation, np.linalg.solve(square, design.T @ (gain - gain.mean())))
+
+    def predict(self, columns: np.ndarray) -> np.ndarray:
+        known = np.where(np.isnan(columns), 0.0, columns).astype(np.float64)
+        # Not a matrix product: its rounding of a row may depend on how many rows there are.
+        return np.asarray((((known - self.mean) / self.deviation) * self.weights).sum(axis=1))
+
+
+@dataclass(frozen=True)
+class Relevance:
+    """Three views of relevance, each divided by its deviation on what it learned from, then added.
+
+    `order` (LambdaRank, Burges 2010) knows which of two products of one query is better; `amount` (trees) and `line`
+    regress the gain, and so also compare products across queries.
     """
 
     order: Trees
     amount: Trees
-    scales: np.ndarray  # float64 [2]
+    line: Line
+    scales: np.ndarray  # float64 [3]
 
     def score(self, columns: np.ndarray) -> np.ndarray:
         """float64 [P] of `columns` float32 [P, len(NAMES)]; higher is better."""
-        return self.order.predict(columns) / self.scales[0] + self.amount.predict(columns) / self.scales[1]
+        views = (self.order, self.amount, self.line)
+        return np.asarray(sum(v.predict(columns) / s for v, s in zip(views, self.scales.tolist(), strict=True)))
 
     def gain(self) -> dict[str, float]:
-        """Each column's share of what the splits of both gained; it sums to 1."""
+        """Each column's share of what the splits of the trees gained; it sums to 1."""
         return dict(zip(NAMES, ((self.order.gain() + self.amount.gain()) / 2).tolist(), strict=True))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        parts = {"order": self.order, "amount": self.amount}
-        found = {f"{part}.{name}": a for part, trees in parts.items() for name, a in trees.arrays().items()}
-        return {**found, SCALES: self.scales}
+        trees = {"order": self.order, "amount": self.amount}
+        found = {f"{part}.{name}": a for part, one in trees.items() for name, a in one.arrays().items()}
+        line = {"line.mean": self.line.mean, "line.deviation": self.line.deviation, "line.weights": self.line.weights}
+        return {**found, **line, SCALES: self.scales}
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray]) -> Relevance:
@@ -57,7 +95,8 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> Relevance:
     def part(prefix: str) -> Trees:
         return restore({name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)})
 
-    return Relevance(part("order."), part("amount."), arrays[SCALES])
+    line = Line(arrays["line.mean"], arrays["line.deviation"], arrays["line.weights"])
+    return Relevance(part("order."), part("amount."), line, arrays[SCALES])
 
 
 def gains(grade: np.ndarray) -> np.ndarray:
@@ -85,5 +124,6 @@ def learn(columns: np.ndarray, grade: np.ndarray, query: np.ndarray) -> Relevanc
     ranked = grow(columns, label, listwise, ROUNDS, sizes[sizes > 0])
     # Whole numbers are what `grow` takes; a part in a thousand of the largest gain is finer than anybody judges.
     amount = grow(columns, np.rint(1000 * gain / max(float(different[-1]), 1e-12)), POINTWISE, ROUNDS)
-    scales = [max(float(trees.predict(columns).std()), 1e-9) for trees in (ranked, amount)]
-    return Relevance(ranked, amount, np.array(scales))
+    line = Line.fit(columns, gain / max(float(different[-1]), 1e-12))
+    scales = [max(float(view.predict(columns).std()), 1e-9) for view in (ranked, amount, line)]
+    return Relevance(ranked, amount, line, np.array(scales))
