@@ -67,7 +67,12 @@ class Intents:
         ]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        return {**self.grams.arrays(), "weights": self.weights, "bias": self.bias, "threshold": np.array([self.threshold])}
+        return {
+            **self.grams.arrays(),
+            "weights": self.weights,
+            "bias": self.bias,
+            "threshold": np.array([self.threshold]),
+        }
 
     def meta(self) -> dict[str, object]:
         """What belongs beside the arrays, for JSON."""
@@ -81,7 +86,10 @@ def restore(arrays: Mapping[str, np.ndarray], classes: list[str], encoder: Encod
 
 
 def learn(
-    texts: Sequence[str | None], intents: Sequence[str | None], encoder: Encoder | None, wanted: float = WANTED_PRECISION
+    texts: Sequence[str | None],
+    intents: Sequence[str | None],
+    encoder: Encoder | None,
+    wanted: float = WANTED_PRECISION,
 ) -> Intents:
     """From messages that a person filed under an intent, or under none of them (None).
 

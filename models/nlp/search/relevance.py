@@ -24,13 +24,14 @@ ROUNDS = 250
 SHARED: dict[str, Any] = {
     "learning_rate": 0.05,
     "num_leaves": 7,
-    "min_data_in_leaf": 200,
     "feature_fraction": 0.3,
     "lambda_l2": 10.0,
     "max_bin": 63,
     "monotone_constraints": [1 if name in RISING else -1 if name in FALLING else 0 for name in NAMES],
 }
 RIDGE = 300.0
+LEAF, LEAVES = 200, 40
+"""Pairs that a leaf needs: 200, or a fortieth of all where that is fewer."""
 LISTWISE: dict[str, Any] = {**SHARED, "objective": "lambdarank", "lambdarank_truncation_level": 15}
 POINTWISE: dict[str, Any] = {**SHARED, "objective": "regression"}
 MOST_GRADES = 31
@@ -40,7 +41,7 @@ SCALES = "scales"
 
 @dataclass(frozen=True)
 class Line:
-    """Ridge regression of the gain on columns brought to mean 0 and deviation 1; what is unknown counts as the mean."""
+    """Ridge regression of the gain on columns brought to mean 0 and deviation 1; what is unknown counts as 0."""
 
     mean: np.ndarray  # float64 [F]
     deviation: np.ndarray  # float64 [F]
@@ -120,10 +121,11 @@ def learn(columns: np.ndarray, grade: np.ndarray, query: np.ndarray) -> Relevanc
     if len(different) > MOST_GRADES:
         raise ValueError(f"{len(different)} different grades; {MOST_GRADES} at most")
     sizes = np.bincount(query)
-    listwise = {**LISTWISE, "label_gain": different.tolist()}
+    least = {"min_data_in_leaf": max(2, min(LEAF, len(gain) // LEAVES))}
+    listwise = {**LISTWISE, **least, "label_gain": different.tolist()}
     ranked = grow(columns, label, listwise, ROUNDS, sizes[sizes > 0])
     # Whole numbers are what `grow` takes; a part in a thousand of the largest gain is finer than anybody judges.
-    amount = grow(columns, np.rint(1000 * gain / max(float(different[-1]), 1e-12)), POINTWISE, ROUNDS)
+    amount = grow(columns, np.rint(1000 * gain / max(float(different[-1]), 1e-12)), {**POINTWISE, **least}, ROUNDS)
     line = Line.fit(columns, gain / max(float(different[-1]), 1e-12))
     scales = [max(float(view.predict(columns).std()), 1e-9) for view in (ranked, amount, line)]
     return Relevance(ranked, amount, line, np.array(scales))
