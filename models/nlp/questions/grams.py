@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -57,7 +58,7 @@ def pieces(text: str | None) -> list[str]:
     cut = clean((text or "")[: 4 * READ])[:READ]
     spoken = words(cut)
     found = [f"w:{word}" for word in spoken]
-    found += [f"w:{one} {other}" for one, other in zip(spoken, spoken[1:], strict=False)]
+    found += [f"w:{one} {other}" for one, other in pairwise(spoken)]
     for word in cut.split():
         if has_han(word):
             found += [f"c:{letter}" for letter in word]

@@ -119,7 +119,7 @@ def suggest(messages: pa.Table, memory: Memory, intents: Intents | None) -> pa.T
                 REPLY: memory.reply[place] if kept else None,
                 "confidence": chance if place >= 0 else 0.0,
                 "hand_over": reason,
-            }  # fmt: skip
+            }
         )
     return pa.Table.from_pylist(made, schema=SCHEMA)
 

@@ -1,7 +1,7 @@
 """What clicks say of relevance once it is known how often people look at each place of a list.
 
-The position-based model (Richardson, Dominowska and Ragno 2007): P(click) = P(the place is looked at) · P(the product is
-wanted for the query). A click far down weighs more, because few looked there.
+The position-based model (Richardson, Dominowska and Ragno 2007): P(click) = P(the place is looked at) · P(the product
+is wanted for the query). A click far down weighs more, because few looked there.
 """
 
 from dataclasses import dataclass
@@ -86,10 +86,10 @@ def _solve(equations: list[Equation], deepest: int) -> np.ndarray:
 def wanted(log: Log, look: np.ndarray, pairs: int) -> np.ndarray:
     """float64 [pairs]: how often each pair would be clicked by somebody who looks at it.
 
-    Each click counts by the inverse of its place's look, each impression by its look in the denominator's place:
-    (Σ clicks + prior · overall) / (Σ looks + prior). Under the model the expectation of clicks at a place is look · wanted,
-    so Σ clicks / Σ looks is the maximum-likelihood form of inverse-propensity weights (weights 1 / look, averaged with
-    weights look), without their outliers.
+    (Σ clicks + prior · overall) / (Σ looks + prior). Inverse-propensity weights (Joachims et al. 2017)
+    take the mean of click / look over impressions; both are right on average, since a click at a place has the chance
+    look · wanted. Weighing that mean by the looks, as is done here, gives Σ clicks / Σ looks: without the outliers that
+    a click at a place nobody looks at would be.
     """
     seen = np.bincount(log.pair, look[log.place - 1], pairs)
     clicks = np.bincount(log.pair, log.clicked, pairs)

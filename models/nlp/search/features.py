@@ -1,6 +1,9 @@
 """What is known of a query and a product side by side: the columns that the relevance model learns from."""
 
+from itertools import pairwise
+
 import numpy as np
+from scipy import sparse
 
 from models.nlp.search.bm25 import WEIGHTS
 from models.nlp.search.fusion import fuse, ranks
@@ -56,8 +59,8 @@ def _textual(index: Index, queries: Queries, query: np.ndarray, item: np.ndarray
         in_title = [word in inside for word in asked]
         anywhere = [places.get(word, -1) in own for word in asked]
         run = _longest_run(asked, title)
-        pairs = list(zip(asked, asked[1:], strict=False))
-        held_pairs = set(zip(title, title[1:], strict=False))
+        pairs = list(pairwise(asked))
+        held_pairs = set(pairwise(title))
         rows[row, :12] = (
             sum(in_title) / len(asked),
             sum(w for w, yes in zip(weights, in_title, strict=True) if yes) / total,
@@ -124,8 +127,6 @@ def _likeness(vectors: np.ndarray, query: np.ndarray, chosen: np.ndarray) -> np.
 
 def _word_likeness(index: Index, query: np.ndarray, item: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """The same in the letter groups of titles: a series of products calls itself by the same names."""
-    from scipy import sparse
-
     lists = int(query.max(initial=-1)) + 1
     rows = index.title_letters[item]
     member = sparse.csr_array(
@@ -151,7 +152,7 @@ def _lengths(index: Index, queries: Queries, query: np.ndarray, item: np.ndarray
 
 def _spans(queries: Queries) -> list[tuple[int, int]]:
     ends = queries.asked.indptr.tolist()
-    return list(zip(ends, ends[1:], strict=False))
+    return list(pairwise(ends))
 
 
 def _dot(one: np.ndarray, other: np.ndarray) -> np.ndarray:

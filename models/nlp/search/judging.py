@@ -9,8 +9,8 @@ FOLDS = 5
 
 
 def ndcg(scores: np.ndarray, gain: np.ndarray, query: np.ndarray, k: int = 10) -> np.ndarray:
-    """NDCG@k of each query (Järvelin and Kekäläinen 2002): Σ gain / log2(rank + 1) over the first k, divided by the same
-    of the ideal order of all judged products of the query.
+    """NDCG@k of each query (Järvelin and Kekäläinen 2002): Σ gain / log2(rank + 1) over the first k, divided by the
+    same of the ideal order of all judged products of the query.
 
     `scores`, `gain` float [P], `query` int [P] from 0; returns float64 [Q], NaN for a query where nothing has a gain.
     Products of equal score count as in every order of them on average (McSherry and Najork 2008): each place they

@@ -1,7 +1,7 @@
 """Words of a product or a query: English with light stemming, Chinese by pairs of characters.
 
-A text is cleaned first (markup, control characters, width and case variants), so that a hostile one is at worst a bag of
-odd words.
+A text is cleaned first (markup, control characters, width and case variants): a hostile one is at worst a bag of odd
+words.
 """
 
 import html
@@ -18,13 +18,13 @@ UNITS = {
     "pound": "lb", "w": "w", "watt": "w", "v": "v", "volt": "v", "mah": "mah", "mp": "mp", "megapixel": "mp",
     "hz": "hz", "ghz": "ghz", "mhz": "mhz", "pack": "pack", "pc": "pc", "piece": "pc", "ct": "ct", "count": "ct",
     "qt": "qt", "quart": "qt", "gal": "gal", "gallon": "gal",
-    "英寸": "in", "寸": "in", "厘米": "cm", "毫米": "mm", "米": "m", "公斤": "kg", "千克": "kg", "克": "g", "毫升": "ml",
-    "升": "l", "瓦": "w", "伏": "v", "件": "pc", "只": "pc", "个": "pc", "包": "pack", "毫安": "mah",
+    "英寸": "in", "寸": "in", "厘米": "cm", "毫米": "mm", "米": "m", "公斤": "kg", "千克": "kg", "克": "g",
+    "毫升": "ml", "升": "l", "瓦": "w", "伏": "v", "件": "pc", "只": "pc", "个": "pc", "包": "pack", "毫安": "mah",
 }  # fmt: skip
 """Spellings of units and the one they become: `16 GB`, `16-gb` and `16gb` are the same word."""
 
-_BLOCKS = re.compile(r"<(script|style)\b.{0,20000}?</\1\s*>|<!--.{0,20000}?-->", re.IGNORECASE | re.DOTALL)
-_TAGS = re.compile(r"</?[a-z!][^<>]{0,2000}>", re.IGNORECASE)
+_BLOCKS = ("<script", "</script"), ("<style", "</style"), ("<!--", "-->")
+_TAGS = re.compile(r"</?[a-z!][^<>]{0,2000}>")
 _UNSEEN = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad]")
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _SPELLED = "|".join(sorted((re.escape(unit) for unit in UNITS), key=len, reverse=True))
@@ -34,11 +34,10 @@ _HAN_RUN = re.compile(rf"[{_HAN}]")
 
 
 def clean(text: str | None) -> str:
-    """Lower case, without markup, control or invisible characters; widths and accents folded; at most `LONGEST` long."""
+    """Lower case, without markup, control or invisible characters, widths and accents folded, `LONGEST` at most."""
     if not text:
         return ""
-    plain = html.unescape(text[: 2 * LONGEST])
-    plain = _TAGS.sub(" ", _BLOCKS.sub(" ", plain))
+    plain = _TAGS.sub(" ", _without_blocks(html.unescape(text[: 2 * LONGEST]).lower()))
     plain = unicodedata.normalize("NFKD", _UNSEEN.sub("", plain)).lower()
     plain = "".join(" " if unicodedata.category(c)[0] == "C" else c for c in plain if not unicodedata.combining(c))
     return unicodedata.normalize("NFKC", " ".join(plain[:LONGEST].split()))
@@ -62,6 +61,17 @@ def measures(text: str | None) -> list[str]:
 
 def has_han(text: str) -> bool:
     return bool(_HAN_RUN.search(text))
+
+
+def _without_blocks(text: str) -> str:
+    """Without what no reader sees. One pass for each kind, however often a block is opened and never closed."""
+    for opening, closing in _BLOCKS:
+        kept, at = [], 0
+        while (start := text.find(opening, at)) >= 0 and (end := text.find(closing, start)) >= 0:
+            kept.append(text[at:start])
+            at = end + len(closing)
+        text = " ".join([*kept, text[at:]])
+    return text
 
 
 def _measure(found: "re.Match[str]") -> str:

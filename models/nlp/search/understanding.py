@@ -15,7 +15,8 @@ BRAND, COLOUR, CATEGORY, MEASURE = KINDS = ("brand", "colour", "category", "meas
 LONGEST_NAME = 8
 COLOURS: dict[str, tuple[str, ...]] = {
     "black": ("black", "黑色", "黑"), "white": ("white", "白色", "白"), "red": ("red", "红色", "红"),
-    "blue": ("blue", "蓝色", "蓝"), "navy": ("navy", "navy blue", "藏青色", "深蓝色", "藏蓝"), "green": ("green", "绿色", "绿"),
+    "blue": ("blue", "蓝色", "蓝"), "navy": ("navy", "navy blue", "藏青色", "深蓝色", "藏蓝"),
+    "green": ("green", "绿色", "绿"),
     "yellow": ("yellow", "黄色"), "orange": ("orange", "橙色", "橘色"), "pink": ("pink", "粉色", "粉红色", "粉红"),
     "purple": ("purple", "violet", "紫色"), "brown": ("brown", "棕色", "咖啡色", "褐色"),
     "gray": ("gray", "grey", "灰色"), "beige": ("beige", "米色", "杏色"), "gold": ("gold", "golden", "金色"),
