@@ -15,9 +15,12 @@ from models.nlp.search.understanding import KINDS
 from models.trees import Trees, grow, restore
 
 RISING = frozenset(
-    {"bm25", "cosine", "fusion", "bm25_title", "bm25_description", "title_share", "title_weight", "any_weight",
-     "phrase", "longest_run", "pairs_share", "last_word_in_title", "head_in_query", "last_word_is_head", "title_in_query",
-     "letters", "bm25_gap", "cosine_gap", "title_gap", "like_all", "like_best", "words_like_best", *KINDS}
+    {
+        "bm25", "cosine", "fusion", "bm25_title", "bm25_description", "title_share", "title_weight", "any_weight",
+        "phrase", "longest_run", "pairs_share", "last_word_in_title", "head_in_query", "last_word_is_head",
+        "title_in_query", "letters", "bm25_gap", "cosine_gap", "title_gap", "like_all", "like_best",
+        "words_like_best", *KINDS,
+    }
 )  # fmt: skip
 FALLING = frozenset({"missing_weight", "first_at", "bm25_rank", "cosine_rank"})
 ROUNDS = 250

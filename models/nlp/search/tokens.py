@@ -23,7 +23,8 @@ UNITS = {
 }  # fmt: skip
 """Spellings of units and the one they become: `16 GB`, `16-gb` and `16gb` are the same word."""
 
-_BLOCKS = ("<script", "</script"), ("<style", "</style"), ("<!--", "-->")
+_BLOCKS = ("<script", "</script", 0), ("<style", "</style", 0), ("<!--", "-->", 3)
+"""Where a block opens and closes, and what of the closing goes with it: a closing tag is left to the other tags."""
 _TAGS = re.compile(r"</?[a-z!][^<>]{0,2000}>")
 _UNSEEN = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad]")
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -65,11 +66,11 @@ def has_han(text: str) -> bool:
 
 def _without_blocks(text: str) -> str:
     """Without what no reader sees. One pass for each kind, however often a block is opened and never closed."""
-    for opening, closing in _BLOCKS:
+    for opening, closing, gone in _BLOCKS:
         kept, at = [], 0
         while (start := text.find(opening, at)) >= 0 and (end := text.find(closing, start)) >= 0:
             kept.append(text[at:start])
-            at = end + len(closing)
+            at = end + gone
         text = " ".join([*kept, text[at:]])
     return text
 
