@@ -43,9 +43,9 @@ def test_the_english_encoder_knows_what_words_mean_and_rounds_a_row_alike_in_any
     assert sofa @ couch > sofa @ bulb + 0.2
     together = encoder.encode(TEXTS)
     assert together.dtype == np.float32
-    assert np.linalg.norm(together, axis=1) == pytest.approx([1, 1, 0, 0, 1, 1, 1], abs=1e-5)
-    for row, text in zip(together, TEXTS, strict=True):
-        assert np.array_equal(encoder.encode(["something else", text])[1], row)
+    assert np.linalg.norm(together, axis=1) == pytest.approx([1, 0, 0, 1, 1], abs=1e-5)
+    for row in (0, 4):
+        assert np.array_equal(encoder.encode(["something else", TEXTS[row]])[1], together[row])
 
 
 @pytest.mark.skipif(
