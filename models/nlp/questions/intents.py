@@ -138,14 +138,14 @@ def _held_out(texts: Sequence[str | None], target: np.ndarray, classes: int, enc
     fold = folds(target)
     chances = np.full((len(target), classes), 1e-6)
     for n in range(FOLDS):
-        inside, outside = np.flatnonzero(fold != n), np.flatnonzero(fold == n)
+        inside, outside = (np.flatnonzero(chosen).tolist() for chosen in (fold != n, fold == n))
         grams = Grams.of([texts[i] for i in inside])
         present, where = np.unique(target[inside], return_inverse=True)
-        if len(present) < 2 or not len(outside):
+        if len(present) < 2 or not outside:
             continue
         weights, bias = _fit(_design([texts[i] for i in inside], grams, encoder), where, len(present))
         found = _softmax(_design([texts[i] for i in outside], grams, encoder) @ weights.T + bias)
-        chances[np.ix_(outside, present)] = found
+        chances[np.ix_(np.array(outside), present)] = found
     return chances
 
 

@@ -7,6 +7,7 @@ is wanted for the query). A click far down weighs more, because few looked there
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 LEAST_SHOWN = 2
 """A product shown once at a place says little of it; in pairs of places each side needs as many impressions."""
@@ -48,6 +49,22 @@ def looks(log: Log) -> np.ndarray:
     enough = shown >= LEAST_SHOWN
     equations = _equations(held[enough] // deepest, held[enough] % deepest, shown[enough], rate[enough], deepest)
     return _solve(equations, deepest)
+
+
+def judged(log: pa.Table) -> pa.Table:
+    """Pairs with grades, in the form of judged ones: query, item_id, grade, by query and item.
+
+    `log`: query, item_id, place (from 1), clicked; an impression a row. Raises `NoInterventions`, as `looks` does.
+    """
+    shown = list(zip(log["query"].to_pylist(), log["item_id"].to_pylist(), strict=True))
+    pairs = sorted(set(shown))
+    number = {pair: n for n, pair in enumerate(pairs)}
+    place, clicked = (np.asarray(log[name].to_numpy()) for name in ("place", "clicked"))
+    counted = Log(np.array([number[pair] for pair in shown]), place.astype(np.int64), clicked.astype(bool))
+    query = np.unique(np.array([query for query, _ in pairs]), return_inverse=True)[1]
+    grade = grades(wanted(counted, looks(counted), len(pairs)), query)
+    texts = (pa.array([pair[n] for pair in pairs], pa.string()) for n in (0, 1))
+    return pa.table(dict(zip(("query", "item_id", "grade"), (*texts, pa.array(grade, pa.int64())), strict=True)))
 
 
 Equation = tuple[int, int, float, float]

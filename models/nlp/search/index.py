@@ -96,7 +96,7 @@ def letters(texts: Sequence[str | None]) -> sparse.csr_array:
         )
     indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows], dtype=np.int64)])
     values = np.concatenate(
-        [np.full(len(row), len(row) ** -0.5, np.float32) for row in rows if len(row)] or [np.zeros(0)]
+        [np.full(len(row), len(row) ** -0.5, np.float32) for row in rows if len(row)] or [np.zeros(0, np.float32)]
     )
     indices = np.concatenate([*rows, np.zeros(0, np.uint64)]).astype(np.int64)
     return sparse.csr_array((values.astype(np.float32), indices, indptr), shape=(len(rows), WIDTH))

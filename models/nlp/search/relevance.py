@@ -79,8 +79,8 @@ class Relevance:
 
     def score(self, columns: np.ndarray) -> np.ndarray:
         """float64 [P] of `columns` float32 [P, len(NAMES)]; higher is better."""
-        views = (self.order, self.amount, self.line)
-        return np.asarray(sum(v.predict(columns) / s for v, s in zip(views, self.scales.tolist(), strict=True)))
+        views = self.order.predict(columns), self.amount.predict(columns), self.line.predict(columns)
+        return np.asarray(sum(view / scale for view, scale in zip(views, self.scales.tolist(), strict=True)))
 
     def gain(self) -> dict[str, float]:
         """Each column's share of what the splits of the trees gained; it sums to 1."""

@@ -3,10 +3,13 @@
 from functools import lru_cache
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from models.metrics import paired_interval
 from models.nlp.search import clicks
 from models.nlp.search.clicks import Log, NoInterventions
+from models.nlp.search.judging import ndcg
 
 PLACES = 6
 LOOK = 1 / np.arange(1, PLACES + 1)
@@ -73,3 +76,27 @@ def test_the_numbers_of_a_small_log() -> None:
 def test_grades_follow_the_share_of_the_best_of_the_query() -> None:
     found = clicks.grades(np.array([0.4, 0.2, 0.0, 0.1, 0.05]), np.array([0, 0, 0, 1, 1]))
     assert found.tolist() == [4, 3, 0, 4, 3]
+
+
+def test_a_log_becomes_judged_pairs_whose_order_is_the_true_one() -> None:
+    log, true = simulated(40_000, shuffled=0.3)
+    table = pa.table(
+        {
+            "query": [f"q{pair // ITEMS:02}" for pair in log.pair.tolist()],
+            "item_id": [f"i{pair % ITEMS:02}" for pair in log.pair.tolist()],
+            "place": log.place,
+            "clicked": log.clicked,
+        }
+    )
+    found = clicks.judged(table)
+    pair = [int(q[1:]) * ITEMS + int(i[1:]) for q, i in zip(*map(pa.Array.to_pylist, _columns(found)), strict=True)]
+    grade, query = found["grade"].to_numpy(), np.array(pair) // ITEMS
+    assert (np.bincount(query, grade == 4) >= 1).all(), "each query has a best product"
+    gain = true.ravel()[pair]
+    unbiased = ndcg(grade.astype(float), gain, query, k=5)
+    rate = np.bincount(log.pair, log.clicked, true.size) / np.maximum(np.bincount(log.pair, minlength=true.size), 1)
+    assert paired_interval(unbiased, ndcg(rate[pair], gain, query, k=5), seed=1)[0] > 0
+
+
+def _columns(found: pa.Table) -> list[pa.Array]:
+    return [found[name].combine_chunks() for name in ("query", "item_id")]

@@ -11,15 +11,7 @@ from hypothesis import strategies as st
 from models.nlp.search import encoders
 from models.nlp.search.encoders import Letters, Multilingual, NoEncoder, Transformer, encoder_for
 
-TEXTS = [
-    "red shoes",
-    "blue lamp",
-    "",
-    None,
-    "red shoes",
-    "红色连衣裙",
-    "a much longer text about a coffee machine " * 20,
-]
+TEXTS = ["red shoes", "", None, "red shoes", "a longer text about a coffee machine with a wand for steam and a tank"]
 
 
 @given(st.lists(st.text(max_size=30), max_size=6))
