@@ -111,32 +111,30 @@ def _beside(
     like_all, like_best = (_likeness(vectors, query, chosen) for chosen in (everything, best))
     return [
         (ranks(matched, query) - 0.5) / size, (ranks(cosine, query) - 0.5) / size, _gap(matched, query),
-        _gap(cosine, query), _gap(title, query), like_all, like_best, _word_likeness(index, query, item, best),
+        _gap(cosine, query), _gap(title, query), like_all, like_best, _likeness(index.title_letters[item], query, best),
         _mean(cosine, query)[query],
     ]  # fmt: skip
 
 
-def _likeness(vectors: np.ndarray, query: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Mean cosine with the chosen products of the list, itself left out; 0 where there is no other."""
-    total = np.zeros((int(query.max(initial=-1)) + 1, vectors.shape[1]))
-    np.add.at(total, query[chosen], vectors[chosen])
-    others = np.bincount(query[chosen], minlength=len(total))[query] - chosen
-    own = np.where(chosen, np.square(vectors, dtype=np.float64).sum(axis=1), 0.0)
-    return np.asarray((_dot(total[query], vectors) - own) / np.maximum(others, 1))
+def _likeness(rows: np.ndarray | sparse.csr_array, query: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Mean product with the chosen rows of the list, the row itself left out; 0 where there is no other.
 
-
-def _word_likeness(index: Index, query: np.ndarray, item: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """The same in the letter groups of titles: a series of products calls itself by the same names."""
+    `rows` [P, d], dense or sparse; `chosen` bool [P].
+    """
     lists = int(query.max(initial=-1)) + 1
-    rows = index.title_letters[item]
-    member = sparse.csr_array(
-        (np.ones(int(chosen.sum()), np.float32), (query[chosen], np.flatnonzero(chosen))), shape=(lists, len(query))
-    )
-    total = sparse.csr_array(member @ rows)
+    places = (query[chosen], np.flatnonzero(chosen))
+    member = sparse.csr_array((np.ones(int(chosen.sum())), places), shape=(lists, len(query)))
+    total = member @ rows
     others = np.bincount(query[chosen], minlength=lists)[query] - chosen
-    own = np.where(chosen, np.asarray(rows.multiply(rows).sum(axis=1)).ravel(), 0.0)
-    dot = np.asarray(total[query].multiply(rows).sum(axis=1)).ravel()
-    return np.asarray((dot - own) / np.maximum(others, 1))
+    own = np.where(chosen, _products(rows, rows), 0.0)
+    return np.asarray((_products(total[query], rows) - own) / np.maximum(others, 1))
+
+
+def _products(one: np.ndarray | sparse.csr_array, other: np.ndarray | sparse.csr_array) -> np.ndarray:
+    """float [P]: the product of each row with the row beside it."""
+    if isinstance(one, np.ndarray):
+        return _dot(one, other)
+    return np.asarray(one.multiply(other).sum(axis=1)).ravel()
 
 
 def _lengths(index: Index, queries: Queries, query: np.ndarray, item: np.ndarray) -> list[np.ndarray]:
