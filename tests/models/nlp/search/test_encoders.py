@@ -49,6 +49,7 @@ def test_chinese_texts_are_read_by_the_multilingual_encoder() -> None:
     refund, money, lamp = encoder.encode(["退款什么时候到账", "when will I get my money back", "lamp"])
     assert refund @ money > refund @ lamp
     assert np.linalg.norm(refund) == pytest.approx(1, abs=1e-5)
+    assert np.array_equal(encoder.encode(["退款什么时候到账"])[0], refund)
 
 
 def test_without_packages_letters_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
