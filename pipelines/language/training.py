@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from models.nlp.sentiment import Sentiment
     from models.registry import Promotion
 
-LEAST, LEAST_JUDGED = 100, 50
+LEAST, LEAST_JUDGED = 50, 50
 """Positive texts, and negative ones, to learn a language from; texts of both kinds to judge it by."""
 FLOOR, LEARNED, CHAMPION = "floor", "reader", "champion"
 

@@ -134,7 +134,7 @@ def test_a_shop_with_too_few_reviews_is_told_what_is_missing(tmp_path: Path) -> 
     with pytest.raises(NightmarketError, match="the lake holds no reviews to train on"):
         train(settings, "reviews")
     commit(settings, "reviews", reviews("en", 50))
-    with pytest.raises(NightmarketError, match="no language has 100 positive and 100 negative rated reviews"):
+    with pytest.raises(NightmarketError, match="no language has 50 positive and 50 negative rated reviews"):
         train(settings, "reviews")
 
 
