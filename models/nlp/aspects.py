@@ -60,7 +60,9 @@ class _Clause:
 
 
 def mentions(text: str, language: str, lexicon: Lexicon, aspects: frozenset[str]) -> list[Mention]:
-    """In the order of the text, one for each clause and aspect; `score` 0 where the lexicon finds no opinion."""
+    """Of the `aspects` wanted, in the order of the text, one for each clause and aspect; `score` 0 where the lexicon finds
+    no opinion. The others are read as well, or what is said of them would be taken as said of these.
+    """
     if language not in lexicon.terms:
         return []
     found: list[Mention] = []
@@ -69,11 +71,11 @@ def mentions(text: str, language: str, lexicon: Lexicon, aspects: frozenset[str]
             continue
         for clause in sentence:
             if clause.hits:
-                _weigh(clause, aspects)
+                _weigh(clause)
         _borrow(sentence)
         stated = {name for clause in sentence for name, m in clause.mentions.items() if m.score}
         for clause in sentence:
-            found += [m for name, m in clause.mentions.items() if m.score or name not in stated]
+            found += [m for name, m in clause.mentions.items() if name in aspects and (m.score or name not in stated)]
     return found
 
 
@@ -128,7 +130,7 @@ def _longest_term(
     return 1, None
 
 
-def _weigh(clause: _Clause, aspects: frozenset[str]) -> None:
+def _weigh(clause: _Clause) -> None:
     """Give each mention of a clause the opinions that belong to it."""
     turned: list[int] = []
     named: list[tuple[int, list[Mention]]] = []
@@ -140,11 +142,10 @@ def _weigh(clause: _Clause, aspects: frozenset[str]) -> None:
         sign = -1 if sum(hit.end - end <= REACH for end in turned) % 2 else 1
         here, polar = [], False
         for aspect, value in hit.term.aspects:
-            if aspect in aspects:
-                mention = clause.mentions.setdefault(aspect, Mention(aspect, 0, hit.text, clause.start, clause.end))
-                mention.score += sign * value
-                polar = polar or value != 0
-                here.append(mention)
+            mention = clause.mentions.setdefault(aspect, Mention(aspect, 0, hit.text, clause.start, clause.end))
+            mention.score += sign * value
+            polar = polar or value != 0
+            here.append(mention)
         if here:
             named.append((hit.at, here))
         if hit.term.opinion and not polar:
