@@ -76,5 +76,7 @@ def test_csv_and_parquet_are_read_alike_and_a_missing_column_is_named(tmp_path: 
     one, other = (read_columns(tmp_path / f"pairs.{ending}", wanted) for ending in ("csv", "parquet"))
     assert one.column_names == ["query", "name"]
     assert one.to_pylist() == other.to_pylist()
+    (tmp_path / "old.csv").write_bytes("query,name\ncafé,1\n".encode("latin-1"))
+    assert read_columns(tmp_path / "old.csv", {"query": "query"})["query"].to_pylist() == ["café"]
     with pytest.raises(SystemExit, match="no column colour"):
         read_columns(tmp_path / "pairs.csv", {"colour": "colour"})

@@ -1,5 +1,6 @@
 """What is known of a query and a product side by side: the columns that the relevance model learns from."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -21,6 +22,7 @@ BESIDE = (
 )  # fmt: skip
 LENGTHS = ("query_words", "title_words", "query_weight", "rarest_word", "popularity")
 NAMES = (*SCORES, *(f"bm25_{name}" for name in WEIGHTS), *TEXTUAL, *BESIDE, *KINDS, *LENGTHS)
+PAIRS = 50_000
 BEST = 5
 """Products at the top of the fused list that the others are compared with (pseudo-relevance feedback, Rocchio 1971)."""
 
@@ -30,6 +32,21 @@ def columns(index: Index, queries: Queries, query: np.ndarray, item: np.ndarray)
 
     Ranks, gaps and likeness to the top are taken within that list: no other query and no grade has a part in it.
     """
+    found = np.zeros((len(query), len(NAMES)), dtype=np.float32)
+    for rows in _blocks(query):
+        found[rows] = _block(index, queries, query[rows], item[rows])
+    return found
+
+
+def _blocks(query: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows int [n] of whole lists, about `PAIRS` at a time: what bounds the memory, whatever the number of pairs."""
+    order = np.argsort(query, kind="stable")
+    before = np.searchsorted(query[order], query[order])  # rows before the list that a row belongs to
+    ends = np.flatnonzero(np.diff(before // PAIRS)) + 1
+    yield from (rows for rows in np.split(order, ends) if len(rows))
+
+
+def _block(index: Index, queries: Queries, query: np.ndarray, item: np.ndarray) -> np.ndarray:
     matched = index.bm25.pairs(queries.asked, query, item)
     fields = dict(zip(index.bm25.fields, matched[:, 1:].T, strict=True))
     cosine = _dot(queries.vectors[query], index.vectors[item])

@@ -56,6 +56,14 @@ def test_no_other_query_and_no_order_of_rows_changes_a_row() -> None:
     )
 
 
+def test_blocks_hold_whole_lists_and_change_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    query, item = np.tile(np.arange(4), len(ROWS)), np.repeat(np.arange(len(ROWS)), 4)
+    together = features.columns(INDEX, QUERIES, query, item)
+    monkeypatch.setattr(features, "PAIRS", 3)
+    assert [np.unique(query[rows]).tolist() for rows in features._blocks(query)] == [[0], [1], [2], [3]]
+    assert features.columns(INDEX, QUERIES, query, item) == pytest.approx(together, abs=1e-6, nan_ok=True)
+
+
 def test_an_empty_query_has_numbers_too() -> None:
     found = columns(3)
     unknown = {"popularity", "brand", "colour", "category", "measure"}
