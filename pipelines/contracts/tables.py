@@ -170,7 +170,37 @@ SCORES_ITEM_SUMMARIES = Table(
     ),
     volatile=("run_id", "scored_at"),
 )
-TEXT_TABLES = (SCORES_REVIEW_TEXTS, SCORES_REVIEW_ASPECTS, SCORES_ITEM_SUMMARIES)
+SCORES_REPLY_SUGGESTIONS = Table(  # of every open message: an answer that was given before, or why there is none
+    "scores.reply_suggestions",
+    ("message_id",),
+    (
+        ("message_id", "text"),
+        ("intent", "text"),  # null: not known
+        ("intent_confidence", "double precision"),
+        ("answered_message_id", "text"),  # the question that the reply once answered
+        ("suggested_reply", "text"),
+        ("confidence", "double precision"),  # that a person would have answered alike
+        ("hand_over", "text"),  # why nothing is suggested
+        *_STAMP,
+    ),
+    volatile=("run_id", "scored_at"),
+)
+SCORES_QUERY_PRODUCTS = Table(  # for the queries that most sessions looked for
+    "scores.query_products",
+    ("query", "rank"),
+    (
+        ("query", "text"),
+        ("rank", "integer"),
+        ("item_id", "text"),
+        ("score", "double precision"),
+        ("matched", "text"),  # in words: what the query names that the item is
+        *_STAMP,
+    ),
+    volatile=("run_id", "scored_at"),
+)
+TEXT_TABLES = (
+    SCORES_REVIEW_TEXTS, SCORES_REVIEW_ASPECTS, SCORES_ITEM_SUMMARIES, SCORES_REPLY_SUGGESTIONS, SCORES_QUERY_PRODUCTS,
+)  # fmt: skip
 
 OPS_RUNS = Table(  # one row per night and step: the latest attempt
     "ops.runs",

@@ -1,4 +1,6 @@
-"""Read what people wrote, as of the newest night: reviews as they are delivered, items whose reviews have changed."""
+"""Read what people wrote, as of the newest night: reviews as they are delivered, items whose reviews have changed,
+what is searched for most, and open questions.
+"""
 
 import contextlib
 from collections import Counter
@@ -6,7 +8,14 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from pipelines import built, lake, ops, staging
-from pipelines.contracts import IS_DUPLICATE, LANDING_DATE, REVIEWS, SCORES_ITEM_SUMMARIES
+from pipelines.contracts import (
+    IS_DUPLICATE,
+    LANDING_DATE,
+    REVIEWS,
+    SCORES_ITEM_SUMMARIES,
+    SCORES_QUERY_PRODUCTS,
+    SCORES_REPLY_SUGGESTIONS,
+)
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
 from pipelines.language import deliveries, items
@@ -30,8 +39,9 @@ def read_texts(settings: Settings, night: date, attempt: Attempt) -> dict[str, A
     Superseded where a newer attempt has taken over.
     """
     staging.require_whole(settings)
+    counts = _replace_whole(settings, attempt, night)
     if not lake.active_files(settings, REVIEWS.name) and not _anything(settings):
-        return {"rows": 0, "items": 0, "note": "no reviews"}
+        return {"rows": sum(counts.values()), "items": 0, "note": "no reviews", **counts}
     from pipelines.language.reader import chosen
 
     reader = chosen(settings, night)
@@ -49,9 +59,30 @@ def read_texts(settings: Settings, night: date, attempt: Attempt) -> dict[str, A
     changed = _summarise(settings, attempt, night, due.digests, reader, stamp)
     fault_point("texts.summarised")
     return {
-        "rows": rows, "deliveries": len(due.read), "items": changed, "model_name": reader.name,
-        "model_version": reader.version, "note": reader.note,
+        "rows": rows + sum(counts.values()), "reviews": rows, "deliveries": len(due.read), "items": changed, **counts,
+        "model_name": reader.name, "model_version": reader.version, "note": reader.note,
     }  # fmt: skip
+
+
+def _replace_whole(settings: Settings, attempt: Attempt, night: date) -> dict[str, int]:
+    """Products of the head queries, and suggested replies: few rows, made anew each night."""
+    from pipelines.language.messages import suggestions
+    from pipelines.language.queries import query_products
+
+    stamp = Stamp("", "", attempt.id, datetime.now(UTC))
+    made = {
+        SCORES_REPLY_SUGGESTIONS: suggestions(settings, night, stamp),
+        SCORES_QUERY_PRODUCTS: query_products(settings, night, stamp),
+    }
+    fault_point("texts.made")
+    with guard(settings, attempt), ops.writing(settings) as connection:
+        built.forget(settings, "features", "marts")
+        staging.require_whole(settings)
+        for table, rows in made.items():
+            connection.execute(f"delete from {table.name}")
+            if rows is not None and rows.num_rows:
+                insert(connection, table, rows)
+    return {table.name.partition(".")[2]: rows.num_rows for table, rows in made.items() if rows is not None}
 
 
 def _anything(settings: Settings) -> bool:

@@ -88,11 +88,11 @@ def _by_item(reader: "pa.RecordBatchReader") -> "Iterator[tuple[str, pa.Table]]"
         yield kept[0]["item_id"][0].as_py(), pa.Table.from_batches(kept)
 
 
-def newest(table: str) -> str:
-    """Every review as it was delivered last."""
+def newest(table: str, key: str = "review_id") -> str:
+    """Every text as it was delivered last."""
     return (
         f"select * from {table} where not {IS_DUPLICATE}"
-        f" qualify row_number() over (partition by review_id order by {LANDING_DATE} desc) = 1"
+        f" qualify row_number() over (partition by {key} order by {LANDING_DATE} desc) = 1"
     )
 
 

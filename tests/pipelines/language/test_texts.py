@@ -81,7 +81,7 @@ def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
 def test_without_a_champion_the_lexicon_finds_aspects_and_no_sentiment(new_home: Callable[[str], Settings]) -> None:
     settings = new_home("home")
     said = read(settings)
-    assert (said["rows"], said["deliveries"], said["items"], said["model_name"]) == (8, 4, 2, LEXICON)
+    assert (said["reviews"], said["deliveries"], said["items"], said["model_name"]) == (8, 4, 2, LEXICON)
     assert query(settings, "select count(*), count(positive_probability) from scores.review_texts") == [(8, 0)]
     found = query(settings, "select aspect, sentiment > 0 from scores.review_aspects where review_id = 'r1' order by 1")
     assert ("quality", True) in found
@@ -114,7 +114,7 @@ def test_read_again_nothing_is_read_and_nothing_moves(new_home: Callable[[str], 
     read(settings)
     before = content(settings, "*")
     again = read(settings)
-    assert (again["rows"], again["deliveries"], again["items"]) == (0, 0, 0)
+    assert (again["reviews"], again["deliveries"], again["items"]) == (0, 0, 0)
     assert content(settings, "*") == before
 
 
@@ -125,7 +125,7 @@ def test_a_correction_changes_what_depends_on_it_and_no_other_row(new_home: Call
     before = content(settings, "*")
     commit(settings, "reviews", [review(3, "coat", 4, BAD[1])])
     said = read(settings, 4)
-    assert (said["rows"], said["deliveries"], said["items"]) == (1, 1, 1)
+    assert (said["reviews"], said["deliveries"], said["items"]) == (1, 1, 1)
     after = content(settings, "*")
     for table in ("scores.review_texts", "scores.review_aspects"):
         assert set(before[table]) < set(after[table])
@@ -160,7 +160,7 @@ def test_a_new_champion_reads_everything_again(new_home: Callable[[str], Setting
     read(settings)
     crown(settings)
     said = read(settings)
-    assert (said["rows"], said["items"]) == (8, 2)
+    assert (said["reviews"], said["items"]) == (8, 2)
     assert query(settings, "select distinct model_name from scores.review_texts") == [("linear",)]
 
 
