@@ -5,7 +5,7 @@
 A title is the writer's own choice of what matters, so five keywords of the body are held against the words of the title
 that carry meaning. Phrases are learned from four fifths of the reviews, the rest is judged, seed 42. `partial`: F1 of
 words, those of a phrase one by one; `exact`: F1 of whole terms, the title read with the same phrases. Baselines: the
-five most frequent words that carry meaning, the first five, and single words by TF-IDF. Intervals are 95 %, by
+five most frequent words that carry meaning, the first five, and single words by the same weight. Intervals are 95 %, by
 bootstrap over reviews. The words of a title need not stand in the body: `reachable` is the F1 of a reader that names
 just those that do.
 """
@@ -59,7 +59,7 @@ def compared(pairs: Sequence[tuple[str, str]], phrases: Phrases) -> dict[str, An
     single = replace(phrases, texts={term: n for term, n in phrases.texts.items() if " " not in term}, _begins={})
     readers: dict[str, Callable[[str], list[str]]] = {
         "phrases": lambda body: [term for term, _ in phrases.keywords(body)],
-        "single_tf_idf": lambda body: [term for term, _ in single.keywords(body)],
+        "single_words": lambda body: [term for term, _ in single.keywords(body)],
         "frequent": lambda body: [term for term, _ in Counter(single.terms(body)).most_common(PER_TEXT)],
         "first": lambda body: list(dict.fromkeys(single.terms(body)))[:PER_TEXT],
     }
