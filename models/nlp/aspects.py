@@ -60,8 +60,8 @@ class _Clause:
 
 
 def mentions(text: str, language: str, lexicon: Lexicon, aspects: frozenset[str]) -> list[Mention]:
-    """Of the `aspects` wanted, in the order of the text, one for each clause and aspect; `score` 0 where the lexicon finds
-    no opinion. The others are read as well, or what is said of them would be taken as said of these.
+    """Of the `aspects` wanted, in the order of the text, one for each clause and aspect; `score` 0 where the lexicon
+    finds no opinion. The others are read as well, or what is said of them would be taken as said of these.
     """
     if language not in lexicon.terms:
         return []

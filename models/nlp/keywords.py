@@ -62,11 +62,20 @@ class Phrases:
         return math.log((1 + self.total) / (1 + self.texts[term]))
 
     def keywords(self, text: str, most: int = PER_TEXT) -> list[tuple[str, float]]:
-        """The terms with the highest (1 + log count) · rarity, and it; a phrase counts as its words do, each alone.
-        Equal ones in the order of the alphabet.
+        """The `most` terms of the highest weight, and it: count · √share · rarity / log(2 + place), where `share` of
+        the shop's texts hold the term and `place` terms stand before its first. Equal ones by the alphabet.
+
+        √share · rarity is largest for what is neither in every text nor in one only; that what comes first matters more
+        is from YAKE (Campos et al. 2020). By rarity alone, words that nobody else uses come first and say little.
         """
-        counts = Counter(self.terms(text))
-        scored = [(term, (1 + math.log(n)) * self.rarity(term)) for term, n in counts.items()]
+        found = self.terms(text)
+        place: dict[str, int] = {}
+        for at, term in enumerate(found):
+            place.setdefault(term, at)
+        scored = [
+            (term, n * math.sqrt(self.texts[term] / self.total) * self.rarity(term) / math.log(2 + place[term]))
+            for term, n in Counter(found).items()
+        ]
         return sorted(scored, key=lambda pair: (-pair[1], pair[0]))[:most]
 
     def meta(self) -> dict[str, Any]:
