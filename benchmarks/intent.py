@@ -57,7 +57,8 @@ class Remembering:
     """Each text is read by the encoder once, though the folds ask for it many times."""
 
     def __init__(self, encoder: Encoder) -> None:
-        self.name, self._encoder, self._known = encoder.name, encoder, {}  # type: ignore[var-annotated]
+        self.name, self._encoder = encoder.name, encoder
+        self._known: dict[str | None, np.ndarray] = {}
 
     def encode(self, texts: Sequence[str | None]) -> np.ndarray:
         new = list(dict.fromkeys(text for text in texts if text not in self._known))

@@ -1,6 +1,7 @@
 """Intents are learned, doubt is said, and what is saved comes back equal."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,14 @@ def test_doubt_is_said() -> None:
     for guess in MADE.guess(["", None, "zzz qqq", "🙂🙂", "\x00"]):
         assert guess.intent is None
         assert 0 < guess.confidence < 1
+
+
+def test_below_the_threshold_nobody_answers() -> None:
+    guess = replace(MADE, threshold=0.0).guess(["where is my parcel"])[0]
+    assert guess.intent == "delivery"
+    assert replace(MADE, threshold=guess.confidence).guess(["where is my parcel"])[0] == guess
+    above = replace(MADE, threshold=guess.confidence + 1e-6).guess(["where is my parcel"])[0]
+    assert (above.intent, above.confidence) == (None, guess.confidence)
 
 
 class Telling:

@@ -43,6 +43,12 @@ def test_another_colour_moves_down_and_stays() -> None:
     assert "a" in lists(["blue running shoes"])["blue running shoes"]
 
 
+def test_head_queries_are_those_asked_most() -> None:
+    counts = pa.table({"query": ["b", "a", "shoes", "", None, "!!"], "count": [2, 2, 5, 9, 9, 9]})
+    assert night.head_queries(counts, 2) == ["shoes", "a"]
+    assert night.head_queries(counts, 9) == ["shoes", "a", "b"]
+
+
 def test_ranks_count_from_one_and_lists_end() -> None:
     found = night.query_products(INDEX, ENCODER, ["shoes", "shoes", "storage"], None, places=2)
     rows = found.to_pylist()
