@@ -20,12 +20,19 @@ ASKED = {
     "size": ("Which size should I take of this jacket", "Please take one size larger than usual."),
 }
 
+RARE = (
+    "Do you sell kayaks", "May I park a lorry", "Who painted the wall", "Is there a museum near", "Can dogs come in",
+    "Have you got a job", "When does summer begin", "My uncle knows Peter", "The website has a typo", "Do you plant trees",
+    "Which bank owns you", "Can I film inside", "Are mushrooms vegan", "I lost an umbrella", "Why is the sky blue",
+)  # fmt: skip
+
 
 def message(number: int, kind: str, day: int, reply: bool, at: int = 0) -> dict[str, Any]:
     """`day`: of the delivery; `at`: of the message."""
     body, answer = ASKED[kind]
     return {
-        "message_id": f"m{number:03d}", "created_at": datetime.combine(MONDAY + timedelta(at), datetime.min.time(), UTC),
+        "message_id": f"m{number:03d}",
+        "created_at": datetime.combine(MONDAY + timedelta(at), datetime.min.time(), UTC),
         "body": f"{body} number {number}?", "intent": kind if reply else None, "reply": answer if reply else None,
         "landing_date": MONDAY + timedelta(day), "file": f"f{day}", "line": number, "is_duplicate": False,
     }  # fmt: skip
@@ -45,12 +52,16 @@ def shop(tmp_path: Path) -> Settings:
     settings = Settings(home=tmp_path, top_k=3)
     kinds = list(ASKED)
     commit(settings, "support_messages", [message(n, kinds[n % 3], 0, reply=True) for n in range(60)])
-    # Messages that say nothing, answered differently: what such an answer is worth is learned from them.
-    vague = [
-        {**message(200 + n, "size", 0, reply=True), "body": "Hello?", "reply": f"Dear {n}, {'no ' * n}"}
-        for n in range(20)
+    # Questions that nobody else asks: what the best answer to one is worth is learned from them.
+    rare = [
+        {
+            **message(200 + n, "size", 0, reply=True),
+            "body": body,
+            "reply": f"Reply {n} says {' '.join(body.split()[::-1])}",
+        }
+        for n, body in enumerate(RARE)
     ]
-    commit(settings, "support_messages", [{**row, "intent": None} for row in vague])
+    commit(settings, "support_messages", [{**row, "intent": None} for row in rare])
     commit(settings, "support_messages", [message(100, "refund", 1, reply=False, at=1)])
     titles = ("red ceramic mug", "blue ceramic mug", "warm winter jacket", "garden spade")
     fill_products(settings, [{"item_id": f"i{n}", "title": title} for n, title in enumerate(titles)])
