@@ -90,7 +90,7 @@ select
     {{ ratio('insights.positive_reviews', 'insights.positive_reviews + insights.negative_reviews') }} as positive_share,
     insights.praise,
     insights.complaint,
-    case when insights.aspect = 'overall' then summaries.summary end as summary,
+    case when insights.aspect = 'overall' then summaries.summary end as review_summary,
     case when insights.aspect = 'overall' then summaries.key_phrases end as key_phrases,
     summaries.model_name,
     summaries.model_version,

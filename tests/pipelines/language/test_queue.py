@@ -21,8 +21,8 @@ ASKED = {
 }
 
 RARE = (
-    "Do you sell kayaks", "May I park a lorry", "Who painted the wall", "Is there a museum near", "Can dogs come in",
-    "Have you got a job", "When does summer begin", "My uncle knows Peter", "The website has a typo", "Do you plant trees",
+    "Do you sell kayaks", "May I park a lorry", "Who painted the wall", "Is there a museum near", "Can dogs enter",
+    "Have you got a job", "When does summer begin", "My uncle knows Peter", "The website has a typo", "Do you dance",
     "Which bank owns you", "Can I film inside", "Are mushrooms vegan", "I lost an umbrella", "Why is the sky blue",
 )  # fmt: skip
 
