@@ -4,8 +4,8 @@
         --positive-from 4 --negative-to 2
 
 The readers are learned from the file first, which is not counted; then its texts are read as often as it takes, in
-batches as a file of Parquet gives them. `parts`: seconds of one core for a thousand reviews. The linear reader reads, as
-in a night: a transformer would be asked for a third of the texts again.
+batches as a file of Parquet gives them. `parts`: seconds of one core for a thousand reviews. The linear reader reads,
+as in a night: a transformer would be asked for a third of the texts again.
 """
 
 import json
