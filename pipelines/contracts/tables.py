@@ -168,7 +168,7 @@ SCORES_ITEM_SUMMARIES = Table(
         ("key_phrases", "text"),  # the best first, separated by ", "
         *_STAMP,
     ),
-    volatile=("run_id", "scored_at"),
+    volatile=("reviews_digest", "run_id", "scored_at"),
 )
 SCORES_REPLY_SUGGESTIONS = Table(  # of every open message: an answer that was given before, or why there is none
     "scores.reply_suggestions",
