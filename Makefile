@@ -25,7 +25,7 @@ help: ## What there is to make
 
 setup: .venv/.ready .venv-airflow/.ready $(MANIFEST) ## Make both environments from the pinned constraint files
 
-.venv/.ready: requirements/main.in requirements/main.txt pyproject.toml
+.venv/.ready: requirements/main.in requirements/main.txt requirements/encoders.txt pyproject.toml
 	@echo "Set-up: about 3 to 6 minutes and 3.5 GB with a CPU build of torch."
 	@echo "Where pip finds only the CUDA build it is about 5 GB more; for a CPU-only install give"
 	@echo "  make setup TORCH_FIND_LINKS=<folder or page with torch's CPU wheels>"
@@ -34,6 +34,7 @@ setup: .venv/.ready .venv-airflow/.ready $(MANIFEST) ## Make both environments f
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(if $(TORCH_FIND_LINKS),--find-links "$(TORCH_FIND_LINKS)") \
 		-r requirements/main.in -c requirements/main.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps -r requirements/encoders.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@
 

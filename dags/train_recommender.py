@@ -17,37 +17,17 @@ log of `judge` says in words what would be promoted, and why.
 from datetime import timedelta
 
 from airflow.sdk import DAG
-from nightmarket_airflow.approval import Approval
+from nightmarket_airflow.champion import promote_after
 from nightmarket_airflow.command import Command
 from nightmarket_airflow.defaults import (
     DEFAULT_ARGS,
-    DRY_UNLESS_REAL,
     MODEL_RECOMMENDER,
-    NOT_REAL,
     choice,
     dry_run,
     optional_date,
     optional_number,
 )
 from nightmarket_airflow.timetable import NightTimetable
-
-QUESTION = """\
-{%- set judged = ti.xcom_pull(task_ids='judge') -%}
-{{ judged.verdict }}.
-
-* To be champion: **{{ judged.model_name }}** `{{ judged.model_version }}`
-* Champion now: {% if judged.champion %}**{{ judged.champion.model_name }}** `{{ judged.champion.model_version }}`
-{%- else %}none{% endif %}
-
-*Approve*: it scores from the next night on. *Reject*: everything stays as it is. No answer within 4 hours: approved.
-"""
-
-APPROVED = "{{ ti.xcom_pull(task_ids='judge').model_version }}"
-"""What the verdict spoke of: a training run made by command meanwhile is not what was approved."""
-
-GATE_SAYS_NO = """\
-{%- set judged = ti.xcom_pull(task_ids='judge') -%}
-{{ '' if judged.would_promote else 'the gate says no: ' ~ judged.verdict }}"""
 
 with DAG(
     dag_id="train_recommender",
@@ -93,24 +73,4 @@ with DAG(
         ],
         pool="gpu",
     )
-    judge = Command(task_id="judge", words=["promote", "recommender", "--dry-run"])
-    approve = Approval(
-        task_id="approve",
-        subject="Make {{ ti.xcom_pull(task_ids='judge').model_name }} the recommender's champion?",
-        body=QUESTION,
-        unless=[NOT_REAL, GATE_SAYS_NO],
-        # The gate has already said yes: a person may stop the promotion, but the weekly run must not need one.
-        defaults=Approval.APPROVE,
-        response_timeout=timedelta(hours=4),
-        # An answer in the very second of the question can meet the scheduler still ending the first half of this task.
-        # It would try again and so ask again, and what was rejected could pass in silence: better red, and asked anew.
-        retries=0,
-    )
-    # Dry as the run is, although `approve` lets only a real one through: it may be marked as done by hand.
-    promote = Command(
-        task_id="promote",
-        words=["promote", "recommender", "--version", APPROVED, DRY_UNLESS_REAL],
-        outlets=[MODEL_RECOMMENDER],
-    )
-
-    train >> judge >> approve >> promote
+    promote_after(train, "recommender", MODEL_RECOMMENDER)

@@ -136,6 +136,12 @@ def load(day: RangeDate = None, first: FromOption = None, until: UntilOption = N
 
 
 @app.command()
+def texts(day: RangeDate = None, first: FromOption = None, until: UntilOption = None) -> None:
+    """Read reviews that are new or changed, as of the newest night."""
+    _step("texts", _range(day, first, until))
+
+
+@app.command()
 def features(day: RangeDate = None, first: FromOption = None, until: UntilOption = None) -> None:
     """Build the feature tables as of the newest night (dbt)."""
     _step("features", _range(day, first, until))
@@ -207,7 +213,7 @@ def history(
     )  # fmt: skip
 
 
-FamilyArgument = Annotated[str, typer.Argument(help="A model family: recommender.")]
+FamilyArgument = Annotated[str, typer.Argument(help="A model family: recommender, reviews.")]
 
 
 @app.command()
@@ -215,7 +221,7 @@ def train(
     family: FamilyArgument,
     until: UntilOption = None,
     days: Annotated[int | None, typer.Option(help="Days to learn from; default: training_days.", min=1)] = None,
-    config: Annotated[str, typer.Option(help="A frozen config of the transformer: base, quick.")] = "base",
+    config: Annotated[str, typer.Option(help="A frozen config: base, quick; of reviews: base, encoder.")] = "base",
     epochs: Annotated[int | None, typer.Option(help="Epochs at most; default: the config's.", min=1)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
 ) -> None:

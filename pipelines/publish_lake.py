@@ -6,7 +6,7 @@ from typing import Any
 
 from pipelines import lake, ops, staging
 from pipelines.audit import verdicts
-from pipelines.contracts import EVENTS, LANDING_DATE, OPS_LANDING_FILES, OPS_QUARANTINE, QUARANTINE
+from pipelines.contracts import EVENTS, LANDING_DATE, OPS_LANDING_FILES, OPS_MASKED, OPS_QUARANTINE, QUARANTINE
 from pipelines.errors import NightmarketError
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
@@ -111,4 +111,5 @@ def _keep_books(settings: Settings, batch: Batch, manifest: dict[str, Any]) -> l
     ops.record(settings, OPS_LANDING_FILES, list(recounted.values()), f"{batch.key}-others")
     replaced = [{LANDING_DATE: day} for day in manifest["quarantine_dates"]]
     ops.record(settings, OPS_QUARANTINE, manifest["quarantine"], batch.key, replace=replaced)
+    ops.record(settings, OPS_MASKED, manifest.get("masked", []), batch.key, replace=replaced)
     return files

@@ -63,6 +63,12 @@ def _load(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
     return load(settings, batch, attempt)
 
 
+def _texts(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
+    from pipelines.language import read_texts
+
+    return read_texts(settings, newest_night(settings, batch), attempt)
+
+
 def _features(settings: Settings, batch: Batch, attempt: Attempt, events: bool = False) -> Result:
     from pipelines import features
 
@@ -138,6 +144,7 @@ STEPS: dict[str, Step] = {
         Step("preprocess", _preprocess),
         Step("publish-lake", _publish_lake),
         Step("load", _load, scope="warehouse"),
+        Step("texts", _texts, scope="warehouse"),
         Step("features", _features, scope="warehouse"),
         Step("score", _score),
         Step("marts", _marts, scope="warehouse"),

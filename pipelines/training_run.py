@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from models.recommender.ranking import Recommender
     from models.split import Split
 
-RECOMMENDER = "recommender"
-FAMILIES = (RECOMMENDER,)
+RECOMMENDER, REVIEWS = "recommender", "reviews"
+FAMILIES = (RECOMMENDER, REVIEWS)
 GATE_METRIC = "ndcg"
+ENCODER = "encoder"
+"""The config of `reviews` that tunes a transformer as well."""
 
 Report = Callable[[str], None]
 

@@ -23,8 +23,10 @@ from pipelines.contracts import (
     LANDING_DATE,
     OPS_AUDIT_RESULTS,
     OPS_OVERRIDES,
+    REVIEWS,
     SCORES_NEXT_BASKET,
     SCORES_PROPENSITY,
+    SUPPORT_MESSAGES,
 )
 from pipelines.errors import AuditFailed, NightmarketError, NoSuchTable, UsageError
 from pipelines.faults import fault_point
@@ -165,25 +167,31 @@ def _override(batch: Batch, entity: str, reason: str, refused: int, rows: int) -
 
 
 def _events(settings: Settings, batch: Batch) -> Findings:
+    """The staged events, and the staged texts of people beside them."""
     folder, manifest = staging.current(settings, batch)
-    staged = folder / EVENTS.name
-    if not any(staged.glob("*/*.parquet")):
+    staged = {e.name for e in (EVENTS, REVIEWS, SUPPORT_MESSAGES) if any((folder / e.name).glob("*/*.parquet"))}
+    if not staged:
         return Findings([])
     from pyspark.sql import functions as F
 
-    from pipelines.audit import suites
+    from pipelines.audit import suites, texts
     from pipelines.audit.expectations import validate
 
-    files = manifest["entities"][EVENTS.name]["files"]
-    delivered = sum(f["rows_published"] + f["rows_deduplicated"] for f in files)
     with _engine(settings, "events", batch) as spark:
-        ours = F.col(LANDING_DATE).between(F.lit(batch.first), F.lit(batch.last))
-        rows = spark.read.parquet(str(staged)).withColumns(
-            {suites.DAYS_LATE: F.datediff(LANDING_DATE, EVENT_DATE), "is_delivered": F.when(ours, 1).otherwise(0)}
-        )
-        suite = suites.events(settings, delivered)
-        docs = docs_folder(settings, "events", batch)
-        return Findings(validate({"events": (rows, suite)}, docs, manifest["attempt"]))
+        frames: Frames = {}
+        if EVENTS.name in staged:
+            files = manifest["entities"][EVENTS.name]["files"]
+            delivered = sum(f["rows_published"] + f["rows_deduplicated"] for f in files)
+            ours = F.col(LANDING_DATE).between(F.lit(batch.first), F.lit(batch.last))
+            rows = spark.read.parquet(str(folder / EVENTS.name)).withColumns(
+                {suites.DAYS_LATE: F.datediff(LANDING_DATE, EVENT_DATE), "is_delivered": F.when(ours, 1).otherwise(0)}
+            )
+            frames[EVENTS.name] = (rows, suites.events(settings, delivered))
+        for entity in texts.TEXTS:
+            if entity.name in staged:
+                rows = spark.read.parquet(str(folder / entity.name))
+                frames[entity.name] = (texts.with_language(rows), texts.suite(entity))
+        return Findings(validate(frames, docs_folder(settings, "events", batch), manifest["attempt"]))
 
 
 def _features(settings: Settings, batch: Batch) -> Findings:

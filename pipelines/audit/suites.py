@@ -64,7 +64,7 @@ LARGE = 100_000
 LARGEST_FLOAT = 1.7976931348623157e308
 
 
-def _named(kind: type[Any], name: str, severity: Severity = "critical", **arguments: Any) -> Expectation:
+def named(kind: type[Any], name: str, severity: Severity = "critical", **arguments: Any) -> Expectation:
     made: Expectation = kind(severity=severity, meta={"name": name}, **arguments)
     return made
 
@@ -81,21 +81,21 @@ def landing(entities: Iterable[str], limits: dict[str, float], accepted: bool) -
     found = []
     for entity in entities:
         found += [
-            _named(
+            named(
                 gxe.ExpectColumnMaxToBeBetween,
                 f"{entity}: no more rows are quarantined than allowed",
                 "warning" if accepted else "critical",
                 column=f"{entity}.quarantined",
                 max_value=limits[entity],
             ),
-            _named(
+            named(
                 gxe.ExpectColumnMaxToBeBetween,
                 f"{entity}: every row is published, deduplicated or quarantined",
                 column=f"{entity}.unaccounted",
                 min_value=0,
                 max_value=0,
             ),
-            _named(
+            named(
                 gxe.ExpectColumnMaxToBeBetween,
                 f"{entity}: no file is damaged",
                 "warning",
@@ -112,7 +112,7 @@ def events(settings: Settings, delivered: int) -> list[Expectation]:
     Uniqueness of originals is held by that count: asking the engine again for distinct ids of ten million rows takes
     longer than the deduplication itself.
     """
-    counted = _named(
+    counted = named(
         gxe.ExpectColumnSumToBeBetween,
         "events: the batch's originals and duplicates are as many as preprocess counted",
         column="is_delivered",
@@ -125,11 +125,11 @@ def events(settings: Settings, delivered: int) -> list[Expectation]:
 def _events_say_who_and_what() -> list[Expectation]:
     """Required columns and provenance are given, ids are clean, and a known user's rows have their session."""
     given = [c.name for c in EVENTS.columns if c.required] + [EVENT_DATE, LANDING_DATE, FILE, LINE, IS_DUPLICATE]
-    found = [_named(gxe.ExpectColumnValuesToNotBeNull, f"events.{name} is given", column=name) for name in given]
+    found = [named(gxe.ExpectColumnValuesToNotBeNull, f"events.{name} is given", column=name) for name in given]
     for name in ("event_id", "user_id", "item_id"):
         clean: dict[str, Any] = {"column": name, "regex": r"^\s|\s$|\x00"}
-        found.append(_named(gxe.ExpectColumnValuesToNotMatchRegex, f"events.{name} has no blanks at its ends", **clean))
-    session = _named(
+        found.append(named(gxe.ExpectColumnValuesToNotMatchRegex, f"events.{name} has no blanks at its ends", **clean))
+    session = named(
         gxe.ExpectColumnValuesToNotBeNull,
         "events.session_id is given where a user is known",
         column=SESSION,
@@ -140,21 +140,21 @@ def _events_say_who_and_what() -> list[Expectation]:
 
 def _events_keep_the_contracts_values(settings: Settings) -> list[Expectation]:
     return [
-        _named(
+        named(
             gxe.ExpectColumnValuesToBeInSet,
             "events.event_type is one of the contract's",
             column="event_type",
             value_set=list(EVENT_TYPES),
         ),
-        _named(
+        named(
             gxe.ExpectColumnValuesToBeBetween,
             "events.event_date is at most late_days before and one day after the landing date",
             column=DAYS_LATE,
             min_value=-EARLY_DAYS,
             max_value=settings.late_days,
         ),
-        _named(gxe.ExpectColumnValuesToBeBetween, "events.quantity is positive", column="quantity", min_value=1),
-        _named(
+        named(gxe.ExpectColumnValuesToBeBetween, "events.quantity is positive", column="quantity", min_value=1),
+        named(
             gxe.ExpectColumnValuesToBeBetween,
             "events.unit_price is negative only for charges",
             column="unit_price",
@@ -171,7 +171,7 @@ def _events_look_usual() -> list[Expectation]:
         "unit_price": {"min_value": -LARGE, "max_value": LARGE},
     }
     return [
-        _named(gxe.ExpectColumnValuesToBeBetween, f"events.{name} is not extreme", "warning", column=name, **limit)
+        named(gxe.ExpectColumnValuesToBeBetween, f"events.{name} is not extreme", "warning", column=name, **limit)
         for name, limit in limits.items()
     ]
 
@@ -179,22 +179,22 @@ def _events_look_usual() -> list[Expectation]:
 def features(table: str, columns: list[str]) -> list[Expectation]:
     """Keys are given and unique; shares lie in 0..1, counts are not negative. dbt's own tests say the rest."""
     keys = FEATURE_KEYS[table]
-    found = [_named(gxe.ExpectColumnValuesToNotBeNull, f"{table}.{k} is given", column=k) for k in (*keys, "as_of")]
+    found = [named(gxe.ExpectColumnValuesToNotBeNull, f"{table}.{k} is given", column=k) for k in (*keys, "as_of")]
     if len(keys) == 1:
-        found.append(_named(gxe.ExpectColumnValuesToBeUnique, f"{table} has one row per {keys[0]}", column=keys[0]))
+        found.append(named(gxe.ExpectColumnValuesToBeUnique, f"{table} has one row per {keys[0]}", column=keys[0]))
     else:
         title = f"{table} has one row per {' and '.join(keys)}"
-        found.append(_named(gxe.ExpectCompoundColumnsToBeUnique, title, column_list=list(keys)))
+        found.append(named(gxe.ExpectCompoundColumnsToBeUnique, title, column_list=list(keys)))
     found.append(
-        _named(gxe.ExpectColumnUniqueValueCountToBeBetween, f"{table} is of one night", column="as_of", max_value=1)
+        named(gxe.ExpectColumnUniqueValueCountToBeBetween, f"{table} is of one night", column="as_of", max_value=1)
     )
     for name in columns:
         if name.startswith(("purchase_share", "discount_share", "repeat_rate", "confidence")):
             limits: dict[str, Any] = {"column": name, "min_value": 0, "max_value": 1}
-            found.append(_named(gxe.ExpectColumnValuesToBeBetween, f"{table}.{name} is between 0 and 1", **limits))
+            found.append(named(gxe.ExpectColumnValuesToBeBetween, f"{table}.{name} is between 0 and 1", **limits))
         elif name.startswith(("orders_", "sessions_", "popularity_", "recency_", "active_days_", "support", "lift")):
             at_least: dict[str, Any] = {"column": name, "min_value": 0}
-            found.append(_named(gxe.ExpectColumnValuesToBeBetween, f"{table}.{name} is not negative", **at_least))
+            found.append(named(gxe.ExpectColumnValuesToBeBetween, f"{table}.{name} is not negative", **at_least))
     return found
 
 
@@ -209,35 +209,35 @@ def scores(table: str, top_k: int) -> list[Expectation]:
 
 def _recommended(table: str, top_k: int) -> list[Expectation]:
     given = (LIST_OF[table], ITEM_OF[table], "rank", "score", "reason", "reason_type", "model_name", "model_version")
-    found = [_named(gxe.ExpectColumnValuesToNotBeNull, f"{table}.{name} is given", column=name) for name in given]
+    found = [named(gxe.ExpectColumnValuesToNotBeNull, f"{table}.{name} is given", column=name) for name in given]
     return [
         *found,
         *_ranked(table, top_k),
-        _named(
+        named(
             gxe.ExpectColumnValuesToBeBetween,
             f"{table}.score is finite",
             column="score",
             min_value=-LARGEST_FLOAT,
             max_value=LARGEST_FLOAT,
         ),
-        _named(gxe.ExpectTableRowCountToBeBetween, f"{table} has rows", "warning", min_value=1),
+        named(gxe.ExpectTableRowCountToBeBetween, f"{table} has rows", "warning", min_value=1),
     ]
 
 
 def _propensity() -> list[Expectation]:
     table = SCORES_PROPENSITY.name
     given = ("user_id", "horizon_days", "buy_probability", "lapse_probability", "model_name", "model_version")
-    found = [_named(gxe.ExpectColumnValuesToNotBeNull, f"{table}.{name} is given", column=name) for name in given]
+    found = [named(gxe.ExpectColumnValuesToNotBeNull, f"{table}.{name} is given", column=name) for name in given]
     for name in ("buy_probability", "lapse_probability"):
         found.append(_probability(table, name))
     return [
         *found,
-        _named(
+        named(
             gxe.ExpectCompoundColumnsToBeUnique,
             f"{table} has one row per user and horizon",
             column_list=["user_id", "horizon_days"],
         ),
-        _named(
+        named(
             gxe.ExpectColumnPairValuesAToBeGreaterThanB,
             f"{table}.buy_probability does not fall with the horizon",
             column_A="buy_probability",
@@ -251,13 +251,13 @@ def _propensity() -> list[Expectation]:
 def _next_basket(top_k: int) -> list[Expectation]:
     table = SCORES_NEXT_BASKET.name
     given = ("user_id", "item_id", "rank", "is_repeat", "probability", "expected_basket_size", "model_name")
-    found = [_named(gxe.ExpectColumnValuesToNotBeNull, f"{table}.{name} is given", column=name) for name in given]
+    found = [named(gxe.ExpectColumnValuesToNotBeNull, f"{table}.{name} is given", column=name) for name in given]
     size: dict[str, Any] = {"column": "expected_basket_size", "min_value": 0, "max_value": LARGEST_FLOAT}
     return [
         *found,
         *_ranked(table, top_k),
         _probability(table, "probability"),
-        _named(gxe.ExpectColumnValuesToBeBetween, f"{table}.expected_basket_size is not negative", **size),
+        named(gxe.ExpectColumnValuesToBeBetween, f"{table}.expected_basket_size is not negative", **size),
     ]
 
 
@@ -265,7 +265,7 @@ def _active_users() -> list[Expectation]:
     """On the one row of counts. A user all of whose items went off sale tonight has no basket to foretell."""
     severities: dict[str, Severity] = {SCORES_PROPENSITY.name: "critical", SCORES_NEXT_BASKET.name: "warning"}
     return [
-        _named(
+        named(
             gxe.ExpectColumnPairValuesToBeEqual,
             f"{table} has every active user and no other",
             severity,
@@ -278,38 +278,38 @@ def _active_users() -> list[Expectation]:
 
 def _probability(table: str, name: str) -> Expectation:
     limits: dict[str, Any] = {"column": name, "min_value": 0, "max_value": 1}
-    return _named(gxe.ExpectColumnValuesToBeBetween, f"{table}.{name} is between 0 and 1", **limits)
+    return named(gxe.ExpectColumnValuesToBeBetween, f"{table}.{name} is between 0 and 1", **limits)
 
 
 def _ranked(table: str, top_k: int) -> list[Expectation]:
     owner, item = LIST_OF[table], ITEM_OF[table]
     return [
-        _named(
+        named(
             gxe.ExpectColumnValuesToBeBetween,
             f"{table}.rank is between 1 and {top_k}",
             column="rank",
             min_value=1,
             max_value=top_k,
         ),
-        _named(
+        named(
             gxe.ExpectColumnPairValuesToBeEqual,
             f"{table}.rank counts from 1 without a gap",
             column_A="rank",
             column_B=RANK_EXPECTED,
         ),
-        _named(
+        named(
             gxe.ExpectCompoundColumnsToBeUnique,
             f"{table} holds an item once per {owner}",
             column_list=[owner, item],
         ),
-        _named(gxe.ExpectColumnValuesToBeInSet, f"{table}.{item} is a known item", column=IS_KNOWN, value_set=[True]),
+        named(gxe.ExpectColumnValuesToBeInSet, f"{table}.{item} is a known item", column=IS_KNOWN, value_set=[True]),
     ]
 
 
 def rules(names: Iterable[Rule]) -> list[Expectation]:
     """On one row with, per business rule, how often the lists of a night break it."""
     return [
-        _named(
+        named(
             gxe.ExpectColumnMaxToBeBetween,
             f"rule {rule.name!r} ({rule.kind}) holds in every list",
             "warning" if rule.kind == "pin" else "critical",

@@ -30,6 +30,7 @@ class Column:
     name: str
     kind: Kind = "string"
     required: bool = False
+    masked: bool = False  # free text: personal data in it is masked before the lake
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ EVENTS = Entity(
         Column("item_id"),
         Column("quantity", "int"),
         Column("unit_price", "decimal"),
-        Column("query"),
+        Column("query", masked=True),
         Column("surface"),
         Column("position", "int"),
         Column("recommendation_id"),
@@ -136,7 +137,58 @@ COUPONS = Entity(
         Column("item_id", required=True),
     ),
 )
-ENTITIES: dict[str, Entity] = {e.name: e for e in (EVENTS, PRODUCTS, USERS, CAMPAIGNS, COUPONS)}
+# Texts that people write. Whoever corrects one delivers it again: as of a night the newest delivery counts. `masked`
+# columns may hold an e-mail address, a phone number, a card: preprocess puts a mark in their place.
+REVIEWS = Entity(
+    "reviews",
+    key=("review_id",),
+    partition=LANDING_DATE,
+    columns=(
+        Column("review_id", required=True),
+        Column("item_id", required=True),
+        Column("user_id"),
+        Column("created_at", "timestamp", required=True),
+        Column("rating", "decimal"),  # 1 (worst) to 5
+        Column("title", masked=True),
+        Column("body", masked=True),
+        Column("language"),  # as the shop has it, e.g. "en"; what is detected stands in features
+    ),
+)
+QUERIES = Entity(  # judged pairs: how well an item answers a query
+    "queries",
+    key=("query", "item_id"),
+    partition=LANDING_DATE,
+    columns=(
+        Column("query", required=True),
+        Column("item_id", required=True),
+        Column("grade", "int", required=True),  # 0 (no answer) upwards
+        Column("language"),
+    ),
+)
+SUPPORT_MESSAGES = Entity(
+    "support_messages",
+    key=("message_id",),
+    partition=LANDING_DATE,
+    columns=(
+        Column("message_id", required=True),
+        Column("user_id"),
+        Column("item_id"),
+        Column("created_at", "timestamp", required=True),
+        Column("channel"),
+        Column("language"),
+        Column("subject", masked=True),
+        Column("body", masked=True),
+        Column("intent"),  # what a person said it is about; null where nobody did
+        Column("reply", masked=True),  # what a person answered; null while it is open
+        Column("replied_at", "timestamp"),
+    ),
+)
+ENTITIES: dict[str, Entity] = {
+    e.name: e for e in (EVENTS, PRODUCTS, USERS, CAMPAIGNS, COUPONS, REVIEWS, QUERIES, SUPPORT_MESSAGES)
+}
+
+MASKS = ("email", "card", "phone", "address")
+"""Kinds of personal data that preprocess looks for in masked columns; a mark such as [email] stands in their place."""
 
 # Optional technical columns of a landing file. A source that cannot read a line of its origin passes it on whole:
 # `unreadable` holds the raw text, `unreadable_reason` why; preprocess quarantines it. `line` saves a rewrite.

@@ -125,6 +125,83 @@ SCORE_TABLES = (
     SCORES_NEXT_BASKET,
 )  # fmt: skip
 
+# What is read out of texts, as of the newest night: the rows of a delivery stay until its files or the model change.
+SCORES_REVIEW_TEXTS = Table(
+    "scores.review_texts",
+    (LANDING_DATE, "review_id"),
+    (
+        (LANDING_DATE, "date"),
+        ("review_id", "text"),
+        ("item_id", "text"),
+        ("created_at", "timestamp with time zone"),
+        ("rating", "decimal(18,6)"),
+        ("language", "text"),  # as detected: en, zh, other
+        ("positive_probability", "double precision"),  # null where there is no text in a known language
+        ("sentiment", "text"),  # positive, negative; null as above
+        *_STAMP,
+    ),
+    volatile=("run_id", "scored_at"),
+)
+SCORES_REVIEW_ASPECTS = Table(
+    "scores.review_aspects",
+    (LANDING_DATE, "review_id", "aspect"),
+    (
+        (LANDING_DATE, "date"),
+        ("review_id", "text"),
+        ("item_id", "text"),
+        ("aspect", "text"),
+        ("mentions", "integer"),
+        ("sentiment", "double precision"),  # -1 (bad) to 1 (good), the mean over the mentions
+        ("sentence", "text"),  # of the review, as it stands there: the first that speaks of it
+        *_STAMP,
+    ),
+    volatile=("run_id", "scored_at"),
+)
+SCORES_ITEM_SUMMARIES = Table(
+    "scores.item_summaries",
+    ("item_id",),
+    (
+        ("item_id", "text"),
+        ("reviews", "bigint"),
+        ("reviews_digest", "text"),  # of which reviews, as they were delivered: equal, and the row stays as it is
+        ("summary", "text"),  # sentences of reviews, word by word; null where none says anything
+        ("key_phrases", "text"),  # the best first, separated by ", "
+        *_STAMP,
+    ),
+    volatile=("reviews_digest", "run_id", "scored_at"),
+)
+SCORES_REPLY_SUGGESTIONS = Table(  # of every open message: an answer that was given before, or why there is none
+    "scores.reply_suggestions",
+    ("message_id",),
+    (
+        ("message_id", "text"),
+        ("intent", "text"),  # null: not known
+        ("intent_confidence", "double precision"),
+        ("answered_message_id", "text"),  # the question that the reply once answered
+        ("suggested_reply", "text"),
+        ("confidence", "double precision"),  # that a person would have answered alike
+        ("hand_over", "text"),  # why nothing is suggested
+        *_STAMP,
+    ),
+    volatile=("run_id", "scored_at"),
+)
+SCORES_QUERY_PRODUCTS = Table(  # for the queries that most sessions looked for
+    "scores.query_products",
+    ("query", "rank"),
+    (
+        ("query", "text"),
+        ("rank", "integer"),
+        ("item_id", "text"),
+        ("score", "double precision"),
+        ("matched", "text"),  # in words: what the query names that the item is
+        *_STAMP,
+    ),
+    volatile=("run_id", "scored_at"),
+)
+TEXT_TABLES = (
+    SCORES_REVIEW_TEXTS, SCORES_REVIEW_ASPECTS, SCORES_ITEM_SUMMARIES, SCORES_REPLY_SUGGESTIONS, SCORES_QUERY_PRODUCTS,
+)  # fmt: skip
+
 OPS_RUNS = Table(  # one row per night and step: the latest attempt
     "ops.runs",
     ("night", "step"),
@@ -162,6 +239,17 @@ OPS_QUARANTINE = Table(
     "ops.quarantine_counts",
     ("landing_date", "entity", "reason"),
     ((LANDING_DATE, "date"), ("entity", "text"), ("reason", "text"), ("rows", "bigint")),
+)
+OPS_MASKED = Table(  # personal data found in free text and masked before the lake; see preprocess/masking.py
+    "ops.masked_counts",
+    ("landing_date", "entity", "kind"),
+    (
+        (LANDING_DATE, "date"),
+        ("entity", "text"),
+        ("kind", "text"),  # email, card, phone, address
+        ("rows", "bigint"),
+        ("places", "bigint"),
+    ),
 )
 OPS_OVERRIDES = Table(
     "ops.overrides",
@@ -230,6 +318,18 @@ OPS_GATE = Table(  # one row per comparison the gate made; see models/gate.py
     ),
     volatile=("judged_at",),
 )
+OPS_READ_TEXTS = Table(  # which deliveries of texts were read, and by which model
+    "ops.read_texts",
+    ("entity", LANDING_DATE),
+    (
+        ("entity", "text"),
+        (LANDING_DATE, "date"),
+        ("files_digest", "text"),
+        ("model_version", "text"),
+        ("rows", "bigint"),
+    ),
+    volatile=("files_digest",),
+)
 OPS_LOADED_DAYS = Table(  # which committed lake files the warehouse holds, by partition
     "ops.loaded_days",
     ("entity", "partition_date"),
@@ -264,12 +364,12 @@ OPS_NIGHT_RULES = Table(  # the rules file that a night was scored by; a night w
     volatile=("kept_at",),
 )
 OPS_TABLES = (
-    OPS_RUNS, OPS_LANDING_FILES, OPS_QUARANTINE, OPS_OVERRIDES, OPS_AUDIT_RESULTS, OPS_MODEL_METRICS,
-    OPS_GATE, OPS_LOADED_DAYS, OPS_PENDING_DAYS, OPS_NIGHTS, OPS_BUILT_SQL,
+    OPS_RUNS, OPS_LANDING_FILES, OPS_QUARANTINE, OPS_MASKED, OPS_OVERRIDES, OPS_AUDIT_RESULTS, OPS_MODEL_METRICS,
+    OPS_GATE, OPS_READ_TEXTS, OPS_LOADED_DAYS, OPS_PENDING_DAYS, OPS_NIGHTS, OPS_BUILT_SQL,
     OPS_NIGHT_RULES,
 )  # fmt: skip
 
-TABLES: dict[str, Table] = {t.name: t for t in (*RAW_TABLES.values(), *SCORE_TABLES, *OPS_TABLES)}
+TABLES: dict[str, Table] = {t.name: t for t in (*RAW_TABLES.values(), *SCORE_TABLES, *TEXT_TABLES, *OPS_TABLES)}
 SCHEMAS = ("raw", "staging", "features", "scores", "marts", "ops")
 
 # On PostgreSQL only (law 2): every publication is an edition, and one row says which of them BI sees.

@@ -1,6 +1,6 @@
 """The lake: Delta tables on delta-rs. One commit replaces the partitions a batch touches; nothing else is moved.
 
-`events` is partitioned by event_date; products, users, campaigns, coupons and quarantine by landing_date.
+`events` is partitioned by event_date; every other entity, and quarantine, by landing_date.
 A version number identifies training data until `vacuum`. The tables lie in a folder of the home, or where `lake_url`
 says (docs/decisions/0007-lake-on-s3.md).
 """

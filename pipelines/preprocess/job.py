@@ -104,6 +104,11 @@ def _manifest(work: Work, attempt: Attempt, missing: list[str]) -> dict[str, Any
             for (day, name, reason), rows in sorted(quarantine.items())
         ],
         "quarantine_dates": [str(d) for d in days],
+        "masked": [
+            {"landing_date": str(day), "entity": name, "kind": kind, "rows": rows, "places": places}
+            for name, counts in work.counts.items()
+            for (day, kind), (rows, places) in sorted(counts.masked.items())
+        ],
         "base": {**work.base, QUARANTINE: {str(d): v for d, v in digests.items()}},
     }
 

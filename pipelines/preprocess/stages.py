@@ -14,11 +14,13 @@ from pipelines.contracts import (
     IS_DUPLICATE,
     LANDING_DATE,
     LINE,
+    MASKS,
     QUARANTINE,
     QUARANTINE_SCHEMA,
     Entity,
 )
 from pipelines.preprocess import transforms
+from pipelines.preprocess.masking import count_name
 from pipelines.preprocess.work import Counts, Work
 from pipelines.preprocess.writing import keep_slices, of_slices, slices, write_files
 
@@ -41,7 +43,7 @@ def write_quarantine(spark: SparkSession, work: Work, entities: Iterable[Entity]
     """Refused rows of all entities with their text, by landing date."""
     parts = []
     for entity in entities:
-        work.counts[entity.name] = Counts(refused=_refused(spark, work, entity))
+        work.counts[entity.name] = Counts(refused=_refused(spark, work, entity), masked=_masked(spark, work, entity))
         if work.counts[entity.name].refused:
             checked = of_slices(spark, work.checked(entity))
             assert checked is not None  # refused rows were counted in it
@@ -51,6 +53,21 @@ def write_quarantine(spark: SparkSession, work: Work, entities: Iterable[Entity]
         rows = reduce(DataFrame.unionByName, parts).repartition(LANDING_DATE)
         order = [F.col(n).asc_nulls_first() for n in (LANDING_DATE, "entity", FILE, LINE)]
         write_files(work, QUARANTINE, rows.sortWithinPartitions(*order), "0")
+
+
+def _masked(spark: SparkSession, work: Work, entity: Entity) -> dict[tuple[date, str], tuple[int, int]]:
+    checked = of_slices(spark, work.checked(entity))
+    names = {kind: count_name(kind) for kind in MASKS}
+    if checked is None or not any(column.masked for column in entity.columns):
+        return {}
+    counts = [F.sum((F.col(name) > 0).cast("int")) for name in names.values()]
+    counts += [F.sum(F.col(name)) for name in names.values()]
+    found = {}
+    for day, *sums in checked.where(F.col("reason").isNull()).groupBy(LANDING_DATE).agg(*counts).collect():
+        for kind, rows, places in zip(names, sums[: len(names)], sums[len(names) :], strict=True):
+            if places:
+                found[day, kind] = (rows, places)
+    return found
 
 
 def _refused(spark: SparkSession, work: Work, entity: Entity) -> Counter[tuple[date, str, str]]:

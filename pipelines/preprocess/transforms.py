@@ -23,6 +23,7 @@ from pipelines.contracts import (
     Entity,
 )
 from pipelines.preprocess import values
+from pipelines.preprocess.masking import mask_counts, masked
 from pipelines.preprocess.rules import rejection
 from pipelines.preprocess.schema import END, LAKE_TYPES, wrapped_schema
 
@@ -153,10 +154,14 @@ def _not_text(raw: Column, entity: Entity) -> Column:
 def check(rows: DataFrame, entity: Entity, late_days: int) -> DataFrame:
     """Text columns to the lake's types. A refused row keeps `raw` and its `reason`; an accepted one has neither.
 
-    Out: landing_date, file, line, reason, raw, the contract's columns, and event_date for events.
+    Out: landing_date, file, line, reason, raw, the contract's columns, event_date for events; where the contract has
+    free text also how much personal data was masked, by kind.
     """
     typed = {c.name: values.parsed(F.col(f"text_{c.name}"), c.kind) for c in entity.columns if c.kind != "map"}
-    raw = F.coalesce("raw", F.to_json(_GIVEN)) if _GIVEN in rows.columns else F.col("raw")
+    typed |= {c.name: masked(F.col(f"text_{c.name}")) for c in entity.columns if c.masked}
+    raw = _without_personal_data(
+        F.coalesce("raw", F.to_json(_GIVEN)) if _GIVEN in rows.columns else F.col("raw"), entity
+    )
     kept_text = [name for name in ("raw", _GIVEN) if name in rows.columns]
     given = rows.select(
         *_provenance(), *kept_text, "reason", *[F.col(c.name).alias(f"text_{c.name}") for c in entity.columns]
@@ -169,9 +174,18 @@ def check(rows: DataFrame, entity: Entity, late_days: int) -> DataFrame:
     return judged.select(
         *_provenance(),
         "reason",
-        F.when(F.col("reason").isNotNull(), raw).alias("raw"),
+        F.when(F.col("reason").isNotNull(), _without_personal_data(raw, entity)).alias("raw"),
         *[F.when(F.col("reason").isNull(), F.col(name)).alias(name) for name in kept],
+        *[F.when(F.col("reason").isNull(), count).alias(name) for name, count in mask_counts(entity)],
     )
+
+
+def _without_personal_data(raw: Column, entity: Entity) -> Column:
+    """What quarantine keeps of a row: masked where a free text is in it, or where nobody can say what is."""
+    texts = [F.col(f"text_{c.name}").isNotNull() for c in entity.columns if c.masked]
+    if not texts:
+        return raw
+    return F.when(reduce(Column.__or__, texts, F.col(f"text_{entity.key[0]}").isNull()), masked(raw)).otherwise(raw)
 
 
 def duplicates(rows: DataFrame, entity: Entity) -> DataFrame:

@@ -18,11 +18,15 @@ File = tuple[date, str]
 
 @dataclass
 class Counts:
-    """Rows of one entity by landing file, recounted from what was written; `refused` by file and reason."""
+    """Rows of one entity by landing file, recounted from what was written; `refused` by file and reason.
+
+    `masked`: of each landing date and kind of personal data, the accepted rows and the places where it was masked.
+    """
 
     published: Counter[File] = field(default_factory=Counter)
     deduplicated: Counter[File] = field(default_factory=Counter)
     refused: Counter[tuple[date, str, str]] = field(default_factory=Counter)
+    masked: dict[tuple[date, str], tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass

@@ -18,8 +18,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines import lake
-from pipelines.contracts import EVENT_DATE, IS_DUPLICATE, Entity
+from pipelines.contracts import EVENT_DATE, IS_DUPLICATE, MASKS, Entity
 from pipelines.preprocess import transforms
+from pipelines.preprocess.masking import count_name
 from pipelines.preprocess.transforms import SLICE
 from pipelines.preprocess.work import Work
 
@@ -57,7 +58,7 @@ class Accepted:
         parts = []
         checked = of_slices(self.spark, self.work.checked(self.entity), wanted)
         if checked is not None:
-            parts.append(checked.where(F.col("reason").isNull()).drop("reason", "raw"))
+            parts.append(checked.where(F.col("reason").isNull()).drop("reason", "raw", *map(count_name, MASKS)))
         if self.others is not None:
             others = self.others
             if wanted is not None:

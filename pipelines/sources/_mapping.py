@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from pipelines.contracts import ENTITIES
+from pipelines.contracts import ENTITIES, EVENTS, REVIEWS
 from pipelines.errors import UsageError
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+MADE_IDS = {EVENTS.name: "event_id", REVIEWS.name: "review_id"}
+"""Ids that are made of the row where the mapping names none."""
 _PERSONAL = re.compile(r"mail|(first|last|full|sur|customer|user)_?name|^name$|address|street|phone|birth", re.I)
 _ENTITY_KEYS = {"glob", "delivered_on", "columns", "timestamp_format", "values", "hash", "drop"}
 
@@ -117,7 +119,7 @@ def _columns(path: Path, where: str, entity: str, given: Any) -> dict[str, Any]:
                 + (" or {map: {key: origin column}}" if contract[name].kind == "map" else "")
             )
     for column in contract.values():
-        if column.required and column.name not in given and column.name != "event_id":
+        if column.required and column.name not in given and column.name != MADE_IDS.get(entity):
             raise UsageError(f"{path}: {where}.columns lacks {column.name}, which the contract requires")
     return given
 

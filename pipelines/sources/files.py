@@ -15,6 +15,9 @@
         hash: [customer_mail]          # keyed HMAC-SHA-256, key in NIGHTMARKET_HASH_KEY
         drop: [name, street]           # never read
 
+Reviews, judged queries and support messages are mapped in the same way; see docs/texts.md. The id of an event or a
+review is made of its row where the mapping names none.
+
 Only mapped columns enter. Where anything is hashed or dropped, an unreadable line lands without its text.
 """
 
@@ -28,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.contracts import ENTITIES, LINE, Column
 from pipelines.errors import NightmarketError, UsageError
 from pipelines.sources import Delivery, LandRequest, Source
-from pipelines.sources._mapping import WEEKDAYS, EntityMap, Mapping, read_mapping
+from pipelines.sources._mapping import MADE_IDS, WEEKDAYS, EntityMap, Mapping, read_mapping
 
 if TYPE_CHECKING:
     import duckdb
@@ -126,11 +129,12 @@ def _query(mapping: Mapping, entity: EntityMap, day: date | None) -> tuple[str, 
     values["day"] = day
     on = "" if day else f"{_local(place[entity.delivered_on], entity)}::date"
     inner = f"select {', '.join([*selected, LINE])}, {on or '$day::date'} as day from origin"
-    if entity.name == "events" and "event_id" not in chosen:
+    made = MADE_IDS.get(entity.name)
+    if made and made not in chosen:
         fields = ", ".join(f"{n}::varchar" for n in chosen)
         inner = (
             f"with mapped_rows as ({inner}), keyed as (select *, row_key($source, [{fields}]) as key from mapped_rows)"
-            f" select * exclude (key), event_id(key, row_number() over (partition by key order by {LINE})) as event_id"
+            f" select * exclude (key), event_id(key, row_number() over (partition by key order by {LINE})) as {made}"
             " from keyed"
         )
     return inner, {k: v for k, v in values.items() if f"${k}" in inner}

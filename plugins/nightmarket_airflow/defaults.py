@@ -18,6 +18,7 @@ LAKE_EVENTS = Asset("lake/events")
 FEATURES = Asset("features/daily")
 MARTS = Asset("marts/published")
 MODEL_RECOMMENDER = Asset("models/recommender")
+MODEL_REVIEWS = Asset("models/reviews")
 
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": OWNER,

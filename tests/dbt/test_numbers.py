@@ -65,6 +65,7 @@ def shop(new_home: Callable[[], Settings]) -> Settings:
         connection.execute(
             "insert into ops.landing_files values ('2024-01-10', 'events', 'a.csv', 10, 7, 2, 1, 99, null)"
         )
+        connection.execute("insert into ops.masked_counts values ('2024-01-10', 'reviews', 'email', 2, 3)")
         connection.execute("insert into ops.audit_results (night, suite, expectation, success) values"
                            " ('2024-01-08..2024-01-10', 'events', 'event_id is unique', true)")  # fmt: skip
         connection.execute("insert into ops.runs (night, step, status) values ('2024-01-10', 'load', 'done')")
@@ -159,6 +160,7 @@ def test_data_quality_and_runs(shop: Settings) -> None:
     assert query(shop, "select check_date, check_kind, subject, is_passed from marts.data_quality order by 2") == [
         (D, "audit", "events 2024-01-08..2024-01-10", True),
         (D, "conservation", "events/a.csv", True),
+        (D, "masking", "reviews", True),
     ]
     assert query(shop, "select night, step, status, is_closed from marts.night_runs") == [
         ("2024-01-10", "load", "done", False)

@@ -34,6 +34,7 @@ KILL_POINTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
         ("lake.placed", "lake.committed", "lake.committed", "publish_lake.committed", "publish_lake.swept"),
     ),
     (("load",), ("load.events", "warehouse.before_commit", "warehouse.committed")),
+    (("texts",), ("texts.read", "texts.delivery", "texts.summarised")),
     (("features",), ("features.started", "features.built")),
     (("audit", "features"), ("audit.recorded",)),
     (("score",), ("score.fitted", "score.scored", "score.written", "score.committed")),
@@ -43,7 +44,7 @@ KILL_POINTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 )
 
 
-TOUCHES_THE_WAREHOUSE = ("load", "features", "score", "marts", "publish")
+TOUCHES_THE_WAREHOUSE = ("load", "texts", "features", "score", "marts", "publish")
 """On PostgreSQL the other steps do what they do embedded, and are killed there."""
 
 # The homes that a law holds for: the warehouse embedded, and on PostgreSQL.

@@ -168,7 +168,7 @@ def test_hidden_files_are_none_and_odd_folders_are_an_error(settings: Settings) 
 @pytest.mark.parametrize(
     ("name", "path", "first", "message"),
     [
-        ("nowhere", None, None, "no source named 'nowhere'; there are: complete_journey, files"),
+        ("nowhere", None, None, "no source named 'nowhere'; there are: amazon_reviews, complete_journey, files"),
         ("uci_online_retail", None, None, "needs --path"),
         ("uci_online_retail", Path("/no/such/folder"), None, "does not exist"),
         ("complete_journey", None, dt.date(2030, 1, 1), "is after the last day"),
@@ -226,9 +226,17 @@ def test_killed_before_the_rename_leaves_nothing_a_night_would_read(settings: Se
 
 def test_every_source_says_what_it_is() -> None:
     found = sources.sources()
-    assert list(found) == ["complete_journey", "files", "rees46", "uci_online_retail"]
+    assert list(found) == [
+        "amazon_reviews",
+        "complete_journey",
+        "files",
+        "rees46",
+        "simulated_shop",
+        "uci_online_retail",
+    ]
     assert all(source.description and source.name == name for name, source in found.items())
     assert "simulated" in found["complete_journey"].description
+    assert "never evidence" in found["simulated_shop"].description
 
 
 def test_listing_sources_imports_nothing_heavy() -> None:

@@ -61,7 +61,7 @@ def test_where_the_gate_says_yes_a_real_run_waits_for_a_person(
     with pytest.raises(TaskAwaitingInput):
         task.execute(context)
     (question,) = asked
-    assert question["subject"] == "Make blend the recommender's champion?"
+    assert question["subject"] == "Make blend the champion of recommender?"
     assert question["body"].startswith(f"{GAIN}.\n")
     assert "To be champion: **blend** `bbbbbbbb`\n* Champion now: **item_knn** `iiiiiiii`\n" in question["body"]
     assert (question["options"], question["defaults"]) == (["Approve", "Reject"], ["Approve"])

@@ -38,6 +38,23 @@ quarantined as (
 
 ),
 
+masked as (
+
+    select
+        landing_date as check_date,
+        'masking' as check_kind,
+        entity as subject,
+        kind as check_name,
+        true as is_passed,
+        rows as rows_checked,
+        cast(null as bigint) as rows_failed,
+        cast(null as bigint) as rows_published,
+        cast(null as bigint) as rows_deduplicated,
+        'masked in ' || cast(places as text) || ' places' as detail
+    from {{ source('ops', 'masked_counts') }}
+
+),
+
 audits as (
 
     select
@@ -61,6 +78,8 @@ checks as (
     select * from files
     union all
     select * from quarantined
+    union all
+    select * from masked
     union all
     select * from audits
 

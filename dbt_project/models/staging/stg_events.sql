@@ -31,6 +31,8 @@ measured as (
         ---------- what happened
         event_type,
         occurred_at,
+        nullif(lower(trim(query)), '') as query,
+        position,
 
         ---------- numbers: products
         case when event_type = 'impression' then 1 else 0 end as impressions,

@@ -81,7 +81,7 @@ def test_a_training_is_judged_asked_about_and_promoted(training: Stack) -> None:
     run = training.trigger(**FORM, dry_run=False)
     asked = question(training, run)
     assert champion_as_of(training.settings.models, "recommender") is None
-    assert asked["subject"].endswith("the recommender's champion?")
+    assert asked["subject"].endswith("the champion of recommender?")
     assert "there was no champion" in asked["body"]
     assert asked["defaults"] == ["Approve"]
     answer(training, run, "Approve")

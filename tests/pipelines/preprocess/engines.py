@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow.dataset as ds
 from hostile import LINES, PRODUCTS, event
+from personal import CHINESE, CLEAN, ENGLISH, MISSED
 
 from pipelines.settings import Settings
 
@@ -42,6 +43,19 @@ def land_day(settings: Settings) -> None:
     visits = [event(event_id=f"v{n % 150}", user_id=f"u{n % 5}", occurred_at=t) for n, t in enumerate(times)]
     land(settings, "events", [*LINES, *visits, *LINES[::2]])
     land(settings, "products", list(PRODUCTS))
+    land(settings, "reviews", reviews())
+
+
+def reviews() -> list[str]:
+    """Sentences about personal data, some with the marks around it and some without, and two rows that are refused."""
+    said = [s for sentence in (*ENGLISH, *CHINESE, *CLEAN, *MISSED) for s in (sentence, sentence.strip("«»"))]
+    said += [sentence.replace("«", "").replace("»", "") for sentence in (*ENGLISH, *CHINESE)]
+    rows = [
+        {"review_id": f"r{n}", "item_id": "i", "created_at": f"{DAY}T10:00:00Z", "title": text[:20], "body": text}
+        for n, text in enumerate(said)
+    ]
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    return [*lines, lines[0].replace('"item_id": "i", ', ""), lines[-1][:-1]]
 
 
 def start(settings: Settings, rows_per_file: int = 150, **environment: str) -> subprocess.Popen[str]:
@@ -67,10 +81,10 @@ def read_staged(settings: Settings) -> dict[str, Any]:
     folder /= json.loads((folder / "current.json").read_text())["attempt"]
     manifest = json.loads((folder / "manifest.json").read_text())
     rows = {}
-    for name in ("events", "products", "quarantine"):
+    for name in ("events", "products", "reviews", "quarantine"):
         if not (folder / name).exists():
             rows[name] = []
             continue
         found = ds.dataset(folder / name, partitioning="hive").to_table().to_pylist()
         rows[name] = sorted(json.dumps(row, default=str, sort_keys=True) for row in found)
-    return {**rows, "counts": manifest["entities"], "refused": manifest["quarantine"]}
+    return {**rows, "counts": manifest["entities"], "refused": manifest["quarantine"], "masked": manifest["masked"]}

@@ -20,3 +20,5 @@ def test_both_engines_stage_the_same_rows(settings: Settings) -> None:
     assert sail == spark
     assert len(sail["events"]) > 200
     assert len({r["reason"] for r in sail["refused"]}) > 15
+    assert {row["kind"] for row in sail["masked"]} == {"email", "card", "phone", "address"}
+    assert not any("@" in row and "example" in row for row in sail["reviews"])

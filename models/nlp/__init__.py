@@ -1,0 +1,1 @@
+"""What is read out of text: reviews, searches and questions, in English and Chinese."""
