@@ -26,7 +26,7 @@ help: ## What there is to make
 setup: .venv/.ready .venv-airflow/.ready $(MANIFEST) ## Make both environments from the pinned constraint files
 
 .venv/.ready: requirements/main.in requirements/main.txt requirements/encoders.txt pyproject.toml
-	@echo "Set-up: about 3 to 6 minutes and 3.5 GB with a CPU build of torch."
+	@echo "Set-up: about 3 to 6 minutes and 4 GB with a CPU build of torch."
 	@echo "Where pip finds only the CUDA build it is about 5 GB more; for a CPU-only install give"
 	@echo "  make setup TORCH_FIND_LINKS=<folder or page with torch's CPU wheels>"
 	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) on this machine: install Python 3.11"; exit 1; }
