@@ -173,79 +173,17 @@ def loops() -> Loops:
     return Loops(count, weigh)
 
 
+FIRST, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+MIX_1, MIX_2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
+SHIFT, LOW_BITS, STEP = np.uint64(33), np.uint64(WIDTH - 1), np.uint64(0x9E3779B97F4A7C15)
+APART = np.uint64(32)
+"""A space: between two words, and at both ends of one."""
+
+
 def _gatherer(compiled: Callable[..., Any]) -> Callable[..., int]:
     """The loop over one text that both others share: fills the table and says how many slots it used."""
-    first, prime = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
-    mix1, mix2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
-    shift, low_bits, slots, step = np.uint64(33), np.uint64(WIDTH - 1), SLOTS - 1, np.uint64(0x9E3779B97F4A7C15)
-    apart = np.uint64(32)  # a space: between two words, and at both ends of one
-
-    @compiled
-    def put(hashed: Any, block: int, keys: Any, times: Any, used: Any, filled: int) -> int:
-        hashed ^= hashed >> shift
-        hashed *= mix1
-        hashed ^= hashed >> shift
-        hashed *= mix2
-        hashed ^= hashed >> shift
-        key = np.int32(hashed & low_bits) + np.int32(block << BITS)
-        slot = (key * np.int64(0x9E3779B1) >> 12) & slots
-        while times[slot] and keys[slot] != key:
-            slot = (slot + 1) & slots
-        if times[slot] == 0:
-            keys[slot], used[filled] = key, slot
-            filled += 1
-        times[slot] += 1
-        return filled
-
-    @compiled
-    def kind_of(code: Any, kinds: Any) -> int:
-        return kinds[code] if code < 65536 else ALONE
-
-    @compiled
-    def words(codes: Any, kinds: Any, keys: Any, times: Any, used: Any, filled: int) -> int:
-        before, at, end = np.uint64(0), 0, len(codes)
-        while at < end:
-            kind = kind_of(codes[at], kinds)
-            if kind < LETTER:
-                at += 1
-                continue
-            hashed, start = first, at
-            while at < end and kind_of(codes[at], kinds) == kind and (kind == LETTER or at == start):
-                hashed = (hashed ^ np.uint64(codes[at])) * prime
-                at += 1
-            if kind == LETTER and at - start < 2:
-                continue
-            filled = put(hashed, 0, keys, times, used, filled)
-            if before:
-                filled = put(before * step ^ hashed, 0, keys, times, used, filled)
-            before = hashed
-        return filled
-
-    @compiled
-    def groups(
-        codes: Any,
-        start: int,
-        end: int,
-        low: int,
-        high: int,
-        padded: bool,
-        keys: Any,
-        times: Any,
-        used: Any,
-        filled: int,
-    ) -> int:
-        """All groups of `low` to `high` characters of codes[start:end], a space put before and after if `padded`."""
-        shift = 1 if padded else 0
-        size = end - start + 2 * shift
-        for here in range(size):
-            hashed = first
-            for length in range(1, min(high, size - here) + 1):
-                place = here + length - 1 - shift
-                code = np.uint64(codes[start + place]) if 0 <= place < end - start else apart
-                hashed = (hashed ^ code) * prime
-                if length >= low:
-                    filled = put(hashed * step, 1, keys, times, used, filled)
-        return filled
+    put, kind_of = _put(compiled), _kind_of(compiled)
+    words, groups = _words(compiled, put, kind_of), _groups(compiled, put)
 
     @compiled
     def gather(codes: Any, low: int, high: int, inside: bool, kinds: Any, keys: Any, times: Any, used: Any) -> int:
@@ -264,3 +202,90 @@ def _gatherer(compiled: Callable[..., Any]) -> Callable[..., int]:
         return filled
 
     return gather
+
+
+def _put(compiled: Callable[..., Any]) -> Callable[..., int]:
+    """Counts one n-gram in the table."""
+
+    @compiled
+    def put(hashed: Any, block: int, keys: Any, times: Any, used: Any, filled: int) -> int:
+        hashed ^= hashed >> SHIFT
+        hashed *= MIX_1
+        hashed ^= hashed >> SHIFT
+        hashed *= MIX_2
+        hashed ^= hashed >> SHIFT
+        key = np.int32(hashed & LOW_BITS) + np.int32(block << BITS)
+        slot = (key * np.int64(0x9E3779B1) >> 12) & (SLOTS - 1)
+        while times[slot] and keys[slot] != key:
+            slot = (slot + 1) & (SLOTS - 1)
+        if times[slot] == 0:
+            keys[slot], used[filled] = key, slot
+            filled += 1
+        times[slot] += 1
+        return filled
+
+    return put
+
+
+def _kind_of(compiled: Callable[..., Any]) -> Callable[..., int]:
+    @compiled
+    def kind_of(code: Any, kinds: Any) -> int:
+        return kinds[code] if code < 65536 else ALONE
+
+    return kind_of
+
+
+def _words(compiled: Callable[..., Any], put: Callable[..., int], kind_of: Callable[..., int]) -> Callable[..., int]:
+    """Words alone and in pairs."""
+
+    @compiled
+    def words(codes: Any, kinds: Any, keys: Any, times: Any, used: Any, filled: int) -> int:
+        before, at, end = np.uint64(0), 0, len(codes)
+        while at < end:
+            kind = kind_of(codes[at], kinds)
+            if kind < LETTER:
+                at += 1
+                continue
+            hashed, start = FIRST, at
+            while at < end and kind_of(codes[at], kinds) == kind and (kind == LETTER or at == start):
+                hashed = (hashed ^ np.uint64(codes[at])) * PRIME
+                at += 1
+            if kind == LETTER and at - start < 2:
+                continue
+            filled = put(hashed, 0, keys, times, used, filled)
+            if before:
+                filled = put(before * STEP ^ hashed, 0, keys, times, used, filled)
+            before = hashed
+        return filled
+
+    return words
+
+
+def _groups(compiled: Callable[..., Any], put: Callable[..., int]) -> Callable[..., int]:
+    @compiled
+    def groups(
+        codes: Any,
+        start: int,
+        end: int,
+        low: int,
+        high: int,
+        padded: bool,
+        keys: Any,
+        times: Any,
+        used: Any,
+        filled: int,
+    ) -> int:
+        """All groups of `low` to `high` characters of codes[start:end], a space put before and after if `padded`."""
+        shift = 1 if padded else 0
+        size = end - start + 2 * shift
+        for here in range(size):
+            hashed = FIRST
+            for length in range(1, min(high, size - here) + 1):
+                place = here + length - 1 - shift
+                code = np.uint64(codes[start + place]) if 0 <= place < end - start else APART
+                hashed = (hashed ^ code) * PRIME
+                if length >= low:
+                    filled = put(hashed * STEP, 1, keys, times, used, filled)
+        return filled
+
+    return groups

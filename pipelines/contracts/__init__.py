@@ -32,6 +32,7 @@ from pipelines.contracts.entities import (
     Entity,
     Kind,
 )
+from pipelines.contracts.table import Table
 from pipelines.contracts.tables import (
     OPS_AUDIT_RESULTS,
     OPS_BUILT_SQL,
@@ -52,23 +53,24 @@ from pipelines.contracts.tables import (
     RAW_TABLES,
     SCHEMAS,
     SCORE_TABLES,
-    SCORES_ITEM_SUMMARIES,
     SCORES_NEXT_BASKET,
     SCORES_PROPENSITY,
-    SCORES_QUERY_PRODUCTS,
     SCORES_RECOMMENDATIONS,
-    SCORES_REPLY_SUGGESTIONS,
-    SCORES_REVIEW_ASPECTS,
-    SCORES_REVIEW_TEXTS,
     SCORES_RULE_EFFECTS,
     SCORES_SHORT_LISTS,
     SCORES_SIMILAR,
     SCORES_VISITORS,
     SERVED_TABLES,
     TABLES,
-    TEXT_TABLES,
     VOLATILE_COLUMNS,
-    Table,
+)
+from pipelines.contracts.texts import (
+    SCORES_ITEM_SUMMARIES,
+    SCORES_QUERY_PRODUCTS,
+    SCORES_REPLY_SUGGESTIONS,
+    SCORES_REVIEW_ASPECTS,
+    SCORES_REVIEW_TEXTS,
+    TEXT_TABLES,
 )
 
 __all__ = [

@@ -1,8 +1,8 @@
 """Warehouse tables that Python writes (dbt owns the rest), and what a table hash leaves out."""
 
-from dataclasses import dataclass
-
 from pipelines.contracts.entities import ENTITIES, EVENT_DATE, FILE, LANDING_DATE, LINE, Entity, Kind
+from pipelines.contracts.table import STAMP, Table
+from pipelines.contracts.texts import TEXT_TABLES
 
 # DDL types both DuckDB and PostgreSQL accept. Maps are JSON text: the one form both databases read alike.
 _SQL: dict[Kind, str] = {
@@ -15,20 +15,6 @@ _SQL: dict[Kind, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Table:
-    """A warehouse table that Python writes (dbt owns the rest). `volatile` columns stay out of the table hash."""
-
-    name: str
-    key: tuple[str, ...]
-    columns: tuple[tuple[str, str], ...]
-    volatile: tuple[str, ...] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(name for name, _ in self.columns)
-
-
 def _raw(entity: Entity) -> Table:
     extra = [(LANDING_DATE, "date"), (FILE, "text"), (LINE, "bigint")]
     if entity.partition == EVENT_DATE:
@@ -39,12 +25,6 @@ def _raw(entity: Entity) -> Table:
 
 RAW_TABLES: dict[str, Table] = {name: _raw(entity) for name, entity in ENTITIES.items()}
 
-_STAMP = (
-    ("model_name", "text"),
-    ("model_version", "text"),
-    ("run_id", "text"),
-    ("scored_at", "timestamp with time zone"),
-)
 _REASON = (
     ("score", "double precision"), ("reason_type", "text"), ("reason_item_id", "text"), ("reason", "text"),
     ("rule", "text"),  # business rules because of which the item stands there, by name; null where none
@@ -53,20 +33,20 @@ _REASON = (
 SCORES_RECOMMENDATIONS = Table(
     "scores.recommendations",
     ("scored_for", "user_id", "rank"),
-    (("scored_for", "date"), ("user_id", "text"), ("rank", "integer"), ("item_id", "text"), *_REASON, *_STAMP),
+    (("scored_for", "date"), ("user_id", "text"), ("rank", "integer"), ("item_id", "text"), *_REASON, *STAMP),
     volatile=("run_id", "scored_at"),
 )
 SCORES_VISITORS = Table(
     "scores.visitor_recommendations",
     ("scored_for", "segment", "rank"),
     # segment 'all' for everybody, else 'attribute=value' ('country=France')
-    (("scored_for", "date"), ("segment", "text"), ("rank", "integer"), ("item_id", "text"), *_REASON, *_STAMP),
+    (("scored_for", "date"), ("segment", "text"), ("rank", "integer"), ("item_id", "text"), *_REASON, *STAMP),
     volatile=("run_id", "scored_at"),
 )
 SCORES_SIMILAR = Table(
     "scores.similar_items",
     ("scored_for", "item_id", "rank"),
-    (("scored_for", "date"), ("item_id", "text"), ("rank", "integer"), ("similar_item_id", "text"), *_REASON, *_STAMP),
+    (("scored_for", "date"), ("item_id", "text"), ("rank", "integer"), ("similar_item_id", "text"), *_REASON, *STAMP),
     volatile=("run_id", "scored_at"),
 )
 SCORES_SHORT_LISTS = Table(  # why a user's list is shorter than asked: counted, never silent
@@ -101,7 +81,7 @@ SCORES_PROPENSITY = Table(  # of every active user: the two chances of a horizon
         ("horizon_days", "integer"),  # counted from the day after the night
         ("buy_probability", "double precision"),
         ("lapse_probability", "double precision"),
-        *_STAMP,
+        *STAMP,
     ),
     volatile=("run_id", "scored_at"),
 )
@@ -116,90 +96,13 @@ SCORES_NEXT_BASKET = Table(
         ("probability", "double precision"),  # to be in the next basket, given that there is one within 28 days
         ("is_repeat", "boolean"),
         ("expected_basket_size", "double precision"),  # distinct items; the same on every row of a user
-        *_STAMP,
+        *STAMP,
     ),
     volatile=("run_id", "scored_at"),
 )
 SCORE_TABLES = (
     SCORES_RECOMMENDATIONS, SCORES_VISITORS, SCORES_SIMILAR, SCORES_SHORT_LISTS, SCORES_RULE_EFFECTS, SCORES_PROPENSITY,
     SCORES_NEXT_BASKET,
-)  # fmt: skip
-
-# What is read out of texts, as of the newest night: the rows of a delivery stay until its files or the model change.
-SCORES_REVIEW_TEXTS = Table(
-    "scores.review_texts",
-    (LANDING_DATE, "review_id"),
-    (
-        (LANDING_DATE, "date"),
-        ("review_id", "text"),
-        ("item_id", "text"),
-        ("created_at", "timestamp with time zone"),
-        ("rating", "decimal(18,6)"),
-        ("language", "text"),  # as detected: en, zh, other
-        ("positive_probability", "double precision"),  # null where there is no text in a known language
-        ("sentiment", "text"),  # positive, negative; null as above
-        *_STAMP,
-    ),
-    volatile=("run_id", "scored_at"),
-)
-SCORES_REVIEW_ASPECTS = Table(
-    "scores.review_aspects",
-    (LANDING_DATE, "review_id", "aspect"),
-    (
-        (LANDING_DATE, "date"),
-        ("review_id", "text"),
-        ("item_id", "text"),
-        ("aspect", "text"),
-        ("mentions", "integer"),
-        ("sentiment", "double precision"),  # -1 (bad) to 1 (good), the mean over the mentions
-        ("sentence", "text"),  # of the review, as it stands there: the first that speaks of it
-        *_STAMP,
-    ),
-    volatile=("run_id", "scored_at"),
-)
-SCORES_ITEM_SUMMARIES = Table(
-    "scores.item_summaries",
-    ("item_id",),
-    (
-        ("item_id", "text"),
-        ("reviews", "bigint"),
-        ("reviews_digest", "text"),  # of which reviews, as they were delivered: equal, and the row stays as it is
-        ("summary", "text"),  # sentences of reviews, word by word; null where none says anything
-        ("key_phrases", "text"),  # the best first, separated by ", "
-        *_STAMP,
-    ),
-    volatile=("reviews_digest", "run_id", "scored_at"),
-)
-SCORES_REPLY_SUGGESTIONS = Table(  # of every open message: an answer that was given before, or why there is none
-    "scores.reply_suggestions",
-    ("message_id",),
-    (
-        ("message_id", "text"),
-        ("intent", "text"),  # null: not known
-        ("intent_confidence", "double precision"),
-        ("answered_message_id", "text"),  # the question that the reply once answered
-        ("suggested_reply", "text"),
-        ("confidence", "double precision"),  # that a person would have answered alike
-        ("hand_over", "text"),  # why nothing is suggested
-        *_STAMP,
-    ),
-    volatile=("run_id", "scored_at"),
-)
-SCORES_QUERY_PRODUCTS = Table(  # for the queries that most sessions looked for
-    "scores.query_products",
-    ("query", "rank"),
-    (
-        ("query", "text"),
-        ("rank", "integer"),
-        ("item_id", "text"),
-        ("score", "double precision"),
-        ("matched", "text"),  # in words: what the query names that the item is
-        *_STAMP,
-    ),
-    volatile=("run_id", "scored_at"),
-)
-TEXT_TABLES = (
-    SCORES_REVIEW_TEXTS, SCORES_REVIEW_ASPECTS, SCORES_ITEM_SUMMARIES, SCORES_REPLY_SUGGESTIONS, SCORES_QUERY_PRODUCTS,
 )  # fmt: skip
 
 OPS_RUNS = Table(  # one row per night and step: the latest attempt

@@ -11,12 +11,6 @@ import pytest
 from benchmarks import search
 from benchmarks._tables import read_columns
 from models.nlp.search.encoders import Encoder, Letters
-from models.trees import NoTrees, require
-
-try:
-    require()
-except NoTrees as missing:
-    pytest.skip(str(missing), allow_module_level=True)
 
 KINDS = ["lamp", "shoe", "chair", "kettle", "phone", "brush", "towel", "knife"]
 COLOURS = ["red", "blue", "green", "black", "white"]

@@ -1,24 +1,7 @@
 {# Every review as it was delivered last, as of the newest night: what was read out of it. #}
-with as_of as (
+with reviews as (
 
-    select * from {{ ref('stg_as_of') }}
-
-),
-
-reviews as (
-
-    select * from {{ source('scores', 'review_texts') }}
-
-),
-
-known as (
-
-    select
-        reviews.*,
-        as_of.as_of,
-        row_number() over (partition by reviews.review_id order by reviews.landing_date desc) as newness
-    from reviews
-    inner join as_of on reviews.landing_date <= as_of.as_of
+    {{ newest_deliveries(source('scores', 'review_texts'), 'review_id') }}
 
 )
 
@@ -37,5 +20,4 @@ select
     model_version,
     run_id,
     scored_at
-from known
-where newness = 1
+from reviews

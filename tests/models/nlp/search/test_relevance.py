@@ -8,12 +8,6 @@ import pytest
 from models.artefact import load_artefact, save_artefact
 from models.nlp.search import features, relevance
 from models.nlp.search.judging import ndcg
-from models.trees import NoTrees, require
-
-try:
-    require()
-except NoTrees as missing:
-    pytest.skip(str(missing), allow_module_level=True)
 
 LIST = 20
 
