@@ -213,7 +213,7 @@ def history(
     )  # fmt: skip
 
 
-FamilyArgument = Annotated[str, typer.Argument(help="A model family: recommender, reviews.")]
+FamilyArgument = Annotated[str, typer.Argument(help="A model family: recommender, reviews, search, intents.")]
 
 
 @app.command()
@@ -224,12 +224,14 @@ def train(
     config: Annotated[str, typer.Option(help="A frozen config: base, quick; of reviews: base, encoder.")] = "base",
     epochs: Annotated[int | None, typer.Option(help="Epochs at most; default: the config's.", min=1)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
+    language: Annotated[str | None, typer.Option(help="Of reviews: learn this language only (en, zh).")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Of reviews: tokens a transformer is tuned on.", min=1000)] = None,
 ) -> None:
     """Fit and judge a family's models on a time split; torchrun this for several GPUs."""
     from pipelines.training import train as run
     from pipelines.training_run import Choices
 
-    choices = Choices(config, epochs, days, device)
+    choices = Choices(config, epochs, days, device, language, tokens)
     done(run(load_settings(), family, optional_day(until), report, choices))
 
 

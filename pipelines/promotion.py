@@ -11,7 +11,7 @@ from pipelines.faults import fault_point
 from pipelines.second_stage import contenders
 from pipelines.settings import Settings
 from pipelines.tracked import tracking
-from pipelines.training_run import REVIEWS, check_family
+from pipelines.training_run import TEXT_FAMILIES, check_family
 
 if TYPE_CHECKING:
     from models.gate import Values, Verdict
@@ -31,10 +31,10 @@ def promote(settings: Settings, family: str, dry_run: bool = False, version: str
     from models.registry import promote as append
 
     check_family(family)
-    if family == REVIEWS:
-        from pipelines.language.promotion import promote_reviews
+    if family in TEXT_FAMILIES:
+        from pipelines.language.promotion import promote_texts
 
-        return promote_reviews(settings, dry_run, version)
+        return promote_texts(settings, family, dry_run, version)
     training = latest_training(settings.models, family)
     if training is None:
         raise NightmarketError(f"no training run of {family} to promote from; run `nightmarket train` first")

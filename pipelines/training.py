@@ -17,7 +17,7 @@ from pipelines.candidates import fit_floors, judge_champion, learn_and_blend
 from pipelines.faults import fault_point
 from pipelines.settings import Settings
 from pipelines.tracked import tracking
-from pipelines.training_run import ENCODER, REVIEWS, Choices, Report, begin, transformer_of
+from pipelines.training_run import TEXT_FAMILIES, Choices, Report, begin, transformer_of
 
 
 def train(
@@ -29,7 +29,7 @@ def train(
 ) -> dict[str, Any]:
     """Fit every floor, the transformer and the blend; judge all on the `test_days` that end with `until`; save them.
 
-    The family `reviews` is learned by `language.training`. `until` defaults to the newest event date in the lake. The
+    The families of texts are learned by `language.families`. `until` defaults to the newest event date in the lake. The
     metrics go to `ops.model_metrics`, the models to the registry and, with curves, pictures and a model card, to
     MLflow; nothing is promoted. Started by torchrun, the first process does all this and the others only share the
     transformer's steps. The same data and choices end equal.
@@ -37,10 +37,10 @@ def train(
     from models.devices import first_process
 
     chosen = choices or Choices()
-    if family == REVIEWS:
-        from pipelines.language.training import train_reviews
+    if family in TEXT_FAMILIES:
+        from pipelines.language.families import train_texts
 
-        return train_reviews(settings, until, progress or (lambda _: None), chosen.device, chosen.config == ENCODER)
+        return train_texts(settings, family, until, progress or (lambda _: None), chosen)
     run = begin(settings, family, until, progress, chosen)
     config = transformer_of(chosen)
     key = record.key(run, config)

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from models.recommender.ranking import Recommender
     from models.split import Split
 
-RECOMMENDER, REVIEWS = "recommender", "reviews"
-FAMILIES = (RECOMMENDER, REVIEWS)
+RECOMMENDER, REVIEWS, SEARCH, INTENTS = "recommender", "reviews", "search", "intents"
+TEXT_FAMILIES = (REVIEWS, SEARCH, INTENTS)
+FAMILIES = (RECOMMENDER, *TEXT_FAMILIES)
 GATE_METRIC = "ndcg"
 ENCODER = "encoder"
 """The config of `reviews` that tunes a transformer as well."""
@@ -38,6 +39,8 @@ class Choices:
     epochs: int | None = None
     days: int | None = None
     device: str = "auto"
+    language: str | None = None  # of reviews: learn no other one
+    tokens: int | None = None  # of reviews: what a transformer is tuned on
 
 
 @dataclass

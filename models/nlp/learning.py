@@ -56,10 +56,12 @@ def learn(
     device: str = "auto",
     folder: Path | None = None,
     observe: Observer = lambda row: None,
+    tokens: int | None = None,
 ) -> Learned:
     """A reader of cleaned texts; `positive` bool [n], at least `FOLDS` of each class.
 
-    `encoder`: a folder or hub name of what is tuned by `models.nlp.reader`; without one only linear readers compete.
+    `encoder`: a folder or hub name of what is tuned by `models.nlp.reader`, on about `tokens` tokens where that is not
+    the plan's number; without one only linear readers compete.
     `folder` keeps the checkpoints, so that a killed run goes on. Raises ValueError where a class is too rare.
     """
     rows = _enough(texts)
@@ -83,7 +85,7 @@ def learn(
     )  # fmt: skip
     if encoder is None:
         return learned
-    return _second(learned, texts, positive, margin[chosen], encoder, device, folder, observe)
+    return _second(learned, texts, positive, margin[chosen], encoder, device, folder, observe, tokens)
 
 
 def _enough(texts: Sequence[str]) -> np.ndarray:
@@ -116,6 +118,7 @@ def _second(
     device: str,
     folder: Path | None,
     observe: Observer,
+    tokens: int | None,
 ) -> Learned:
     """The same with a second reading where that is better beyond doubt."""
     from models.nlp.reader import PLAN, NoEncoder, Reader, tune
@@ -130,7 +133,7 @@ def _second(
     if len(unsure) < LEAST_UNSURE or positive[unsure].all() or not positive[unsure].any():
         return replace(learned, note=f"{learned.note}; too few unsure texts for a transformer")
     try:
-        reader = Reader(encoder, PLAN, device)
+        reader = Reader(encoder, PLAN if tokens is None else replace(PLAN, tokens=tokens), device)
     except NoEncoder as error:
         return replace(learned, note=f"{learned.note}; {error}")
     with tempfile.TemporaryDirectory(prefix="reader-") as own:

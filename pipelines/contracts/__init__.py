@@ -66,6 +66,7 @@ from pipelines.contracts.tables import (
 )
 from pipelines.contracts.texts import (
     SCORES_ITEM_SUMMARIES,
+    SCORES_ITEM_VECTORS,
     SCORES_QUERY_PRODUCTS,
     SCORES_REPLY_SUGGESTIONS,
     SCORES_REVIEW_ASPECTS,
@@ -112,6 +113,7 @@ __all__ = [
     "REVIEWS",
     "SCHEMAS",
     "SCORES_ITEM_SUMMARIES",
+    "SCORES_ITEM_VECTORS",
     "SCORES_NEXT_BASKET",
     "SCORES_PROPENSITY",
     "SCORES_QUERY_PRODUCTS",

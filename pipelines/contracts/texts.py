@@ -78,6 +78,20 @@ SCORES_QUERY_PRODUCTS = Table(  # for the queries that most sessions looked for
     ),
     volatile=("run_id", "scored_at"),
 )
+SCORES_ITEM_VECTORS = Table(  # for every other query: what a product's text means, to be compared with a query's vector
+    "scores.item_vectors",
+    ("item_id", "space"),
+    (
+        ("item_id", "text"),
+        ("space", "text"),  # vectors of one space, by one model, can be compared
+        ("text_digest", "text"),  # of the text that was read: equal, and the row stays as it is
+        ("dimension", "integer"),
+        ("vector", "real[]"),  # as many as `dimension`, of length 1
+        *STAMP,
+    ),
+    volatile=("run_id", "scored_at"),
+)
 TEXT_TABLES = (
     SCORES_REVIEW_TEXTS, SCORES_REVIEW_ASPECTS, SCORES_ITEM_SUMMARIES, SCORES_REPLY_SUGGESTIONS, SCORES_QUERY_PRODUCTS,
+    SCORES_ITEM_VECTORS,
 )  # fmt: skip

@@ -13,12 +13,13 @@ from pipelines.contracts import (
     LANDING_DATE,
     REVIEWS,
     SCORES_ITEM_SUMMARIES,
+    SCORES_ITEM_VECTORS,
     SCORES_QUERY_PRODUCTS,
     SCORES_REPLY_SUGGESTIONS,
 )
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
-from pipelines.language import deliveries, items
+from pipelines.language import deliveries, items, vectors
 from pipelines.scoring.rows import Stamp
 from pipelines.settings import Settings
 from pipelines.warehouse import insert, open_warehouse
@@ -41,7 +42,7 @@ def read_texts(settings: Settings, night: date, attempt: Attempt) -> dict[str, A
     staging.require_whole(settings)
     counts = _replace_whole(settings, attempt, night)
     if not lake.active_files(settings, REVIEWS.name) and not _anything(settings):
-        return {"rows": sum(counts.values()), "items": 0, "note": "no reviews", **counts}
+        return {"rows": _rows(counts), "items": 0, "note": "no reviews", **counts}
     from pipelines.language.reader import chosen
 
     reader = chosen(settings, night)
@@ -59,21 +60,22 @@ def read_texts(settings: Settings, night: date, attempt: Attempt) -> dict[str, A
     changed = _summarise(settings, attempt, night, due.digests, reader, stamp)
     fault_point("texts.summarised")
     return {
-        "rows": rows + sum(counts.values()), "reviews": rows, "deliveries": len(due.read), "items": changed, **counts,
+        "rows": rows + _rows(counts), "reviews": rows, "deliveries": len(due.read), "items": changed, **counts,
         "model_name": reader.name, "model_version": reader.version, "note": reader.note,
     }  # fmt: skip
 
 
-def _replace_whole(settings: Settings, attempt: Attempt, night: date) -> dict[str, int]:
-    """Products of the head queries, and suggested replies: few rows, made anew each night."""
+def _replace_whole(settings: Settings, attempt: Attempt, night: date) -> dict[str, Any]:
+    """Products of the head queries, and suggested replies: few rows, made anew each night; and the products' vectors.
+
+    Returns counts, and who ordered the products.
+    """
     from pipelines.language.messages import suggestions
     from pipelines.language.queries import query_products
 
     stamp = Stamp("", "", attempt.id, datetime.now(UTC))
-    made = {
-        SCORES_REPLY_SUGGESTIONS: suggestions(settings, night, stamp),
-        SCORES_QUERY_PRODUCTS: query_products(settings, night, stamp),
-    }
+    replies, searches = suggestions(settings, night, stamp), query_products(settings, night, stamp)
+    made = {SCORES_REPLY_SUGGESTIONS: replies, SCORES_QUERY_PRODUCTS: searches[0] if searches else None}
     fault_point("texts.made")
     with guard(settings, attempt), ops.writing(settings) as connection:
         built.forget(settings, "features", "marts")
@@ -82,7 +84,18 @@ def _replace_whole(settings: Settings, attempt: Attempt, night: date) -> dict[st
             connection.execute(f"delete from {table.name}")
             if rows is not None and rows.num_rows:
                 insert(connection, table, rows)
-    return {table.name.partition(".")[2]: rows.num_rows for table, rows in made.items() if rows is not None}
+        if searches:
+            vectors.replace(connection, searches[1])
+        else:
+            connection.execute(f"delete from {SCORES_ITEM_VECTORS.name}")
+    counts: dict[str, Any] = {
+        table.name.partition(".")[2]: rows.num_rows for table, rows in made.items() if rows is not None
+    }
+    return counts | ({"item_vectors": searches[1].num_rows, "search": searches[2]} if searches else {})
+
+
+def _rows(counts: dict[str, Any]) -> int:
+    return sum(count for count in counts.values() if isinstance(count, int))
 
 
 def _anything(settings: Settings) -> bool:

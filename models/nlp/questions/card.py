@@ -1,0 +1,37 @@
+"""The model card of what messages are about."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+Metrics = Mapping[tuple[str, str], Mapping[str, tuple[float, float | None, float | None]]]
+
+
+def card(version: str, dates: tuple[date, date], note: str, metrics: Metrics, classes: Sequence[str]) -> str:
+    """Markdown in the order of Mitchell et al. 2019. `metrics`: {(model, slice): {metric: value and interval}}."""
+    lines = [
+        f"# what messages are about {version}",
+        "",
+        f"Says of a customer's message which intent it has, or that it does not know. {note[0].upper()}{note[1:]};"
+        f" cut-off {dates[0]}, last delivery {dates[1]}. It reads for nights after that.",
+        "",
+        f"Intents: {', '.join(name for name in classes if name)}.",
+        "",
+        "## On messages that were filed later (95 % interval over messages)",
+        "",
+        "| model | metric | value |",
+        "|---|---|---|",
+    ]
+    for (name, _), found in metrics.items():
+        for metric, (value, low, high) in found.items():
+            ends = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
+            lines.append(f"| {name} | {metric} | {value:.3f}{ends} |")
+    lines += [
+        "",
+        "## Limits",
+        "",
+        "- An intent that is new since the cut-off is not known; not all such messages come out as not known.",
+        "- What a person filed a message under is taken as true.",
+        "",
+        "The artefact is safetensors and JSON; loading it runs no code, and its digest is checked first.",
+    ]
+    return "\n".join(lines) + "\n"
