@@ -15,7 +15,7 @@ import typer
 
 from pipelines.cli_io import day_of, done, optional_day, report
 from pipelines.cli_operations import OPERATIONS
-from pipelines.errors import NightmarketError, Unavailable, UsageError
+from pipelines.errors import NightmarketError, TooLittle, Unavailable, UsageError
 from pipelines.settings import Batch, load_settings, night
 
 app = typer.Typer(
@@ -226,13 +226,20 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")] = "auto",
     language: Annotated[str | None, typer.Option(help="Of reviews: learn this language only (en, zh).")] = None,
     tokens: Annotated[int | None, typer.Option(help="Of reviews: tokens a transformer is tuned on.", min=1000)] = None,
+    if_enough: Annotated[bool, typer.Option("--if-enough", help="Too little to learn from is no failure.")] = False,
 ) -> None:
     """Fit and judge a family's models on a time split; torchrun this for several GPUs."""
     from pipelines.training import train as run
     from pipelines.training_run import Choices
 
     choices = Choices(config, epochs, days, device, language, tokens)
-    done(run(load_settings(), family, optional_day(until), report, choices))
+    try:
+        done(run(load_settings(), family, optional_day(until), report, choices))
+    except TooLittle as error:
+        if not if_enough:
+            raise
+        report(str(error))
+        done({"family": family, "skipped": str(error)})
 
 
 @app.command()

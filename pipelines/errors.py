@@ -9,6 +9,10 @@ class NoSuchTable(NightmarketError):
     """A query names a table that nobody has made yet."""
 
 
+class TooLittle(NightmarketError):
+    """There is not enough to learn from yet. A schedule may go on without; who asked for it by name may not."""
+
+
 class AuditFailed(NightmarketError):
     """A critical expectation failed: nothing of this night is published. Retrying does not help."""
 

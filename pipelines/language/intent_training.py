@@ -14,7 +14,7 @@ import numpy as np
 
 from pipelines import lake, staging
 from pipelines.contracts import SUPPORT_MESSAGES
-from pipelines.errors import NightmarketError
+from pipelines.errors import NightmarketError, TooLittle
 from pipelines.language.items import newest
 from pipelines.language.trial import CHAMPION, FLOOR, LEARNED, LOG_LOSS, Metric, Trial, digest, interval, keep, standing
 from pipelines.settings import Settings
@@ -43,7 +43,7 @@ class Filed:
 def train_intents(settings: Settings, until: date | None, say: Report, device: str = "auto") -> dict[str, Any]:
     """Fit and judge what messages are about; nothing is promoted. The same data ends equal.
 
-    `until`: the last delivery that is judged by, by default the newest one. Raises NightmarketError where too few
+    `until`: the last delivery that is judged by, by default the newest one. Raises TooLittle where too few
     messages were filed before or after the cut-off.
     """
     from models.nlp.questions.intents import TooFew, learn
@@ -51,14 +51,14 @@ def train_intents(settings: Settings, until: date | None, say: Report, device: s
 
     days = lake.active_files(settings, SUPPORT_MESSAGES.name)
     if not days:
-        raise NightmarketError("the lake holds no customer messages to train on; land some first")
+        raise TooLittle("the lake holds no customer messages to train on; land some first")
     until = until or max(days)
     cutoff = until - timedelta(settings.test_days)
     before, after = filed(settings, cutoff, until)
     staging.require_whole(settings)
     champion = standing(settings, INTENTS, cutoff)
     if len(after.texts) < LEAST_JUDGED:
-        raise NightmarketError(
+        raise TooLittle(
             f"cannot train {INTENTS}: {len(after.texts)} messages were filed after {cutoff} and {LEAST_JUDGED} are"
             " needed to judge by; land more days or choose a later --until"
         )
@@ -69,7 +69,7 @@ def train_intents(settings: Settings, until: date | None, say: Report, device: s
             LEARNED: learn(before.texts, before.intents, encoder),
         }
     except TooFew as error:
-        raise NightmarketError(f"cannot train {INTENTS} up to {cutoff}: {error}; choose a later --until") from error
+        raise TooLittle(f"cannot train {INTENTS} up to {cutoff}: {error}; choose a later --until") from error
     note = f"learned from {len(before.texts):,} messages, judged on {len(after.texts):,} later ones"
     note += ", with the encoder's vector" if models[LEARNED].encoder else ", the encoder brought nothing beyond doubt"
     say(note)

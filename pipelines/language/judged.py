@@ -79,7 +79,8 @@ def click_log(settings: Settings, until: date) -> "pa.Table":
         connection.register("events", days)
         return connection.execute(
             "with shown as ("
-            "  select lower(trim(query)) as query, item_id, session_id, min(position) as place, max(occurred_at) as seen"
+            "  select lower(trim(query)) as query, item_id, session_id, min(position) as place,"
+            "  max(occurred_at) as seen"
             f"  from events where {known} and event_type = 'impression' and position between 1 and ?"
             "  group by all order by seen desc, session_id, query, item_id limit ?"
             "), looked as ("

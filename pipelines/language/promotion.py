@@ -1,7 +1,8 @@
 """Whether what was learned from texts becomes champion: by log loss or NDCG@10, slice by slice.
 
-A slice is a language, or a kind of judgement. Better than the floor in some slice beyond doubt and worse in none; where that is not so, the floor itself is the
-candidate. Then not worse than the champion beyond doubt in any slice that both were judged on.
+A slice is a language, or a kind of judgement. Better than the floor in some slice beyond doubt and worse in none; where
+that is not so, the floor itself is the candidate. Then not worse than the champion beyond doubt in any slice that both
+were judged on.
 """
 
 from dataclasses import dataclass

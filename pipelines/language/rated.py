@@ -9,7 +9,7 @@ import numpy as np
 
 from pipelines import lake
 from pipelines.contracts import LANDING_DATE, REVIEWS
-from pipelines.errors import NightmarketError
+from pipelines.errors import TooLittle
 from pipelines.language.items import newest
 from pipelines.settings import Settings
 
@@ -68,5 +68,5 @@ def _by_language(rows: "pa.Table") -> dict[str, Rated]:
 def newest_delivery(settings: Settings) -> date:
     days = lake.active_files(settings, REVIEWS.name)
     if not days:
-        raise NightmarketError("the lake holds no reviews to train on; land some first")
+        raise TooLittle("the lake holds no reviews to train on; land some first")
     return max(days)

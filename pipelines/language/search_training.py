@@ -16,7 +16,7 @@ import numpy as np
 
 from pipelines import lake, staging
 from pipelines.contracts import EVENTS, QUERIES
-from pipelines.errors import NightmarketError
+from pipelines.errors import NightmarketError, TooLittle
 from pipelines.language.catalogue import embedded_catalogue
 from pipelines.language.judged import Pairs, clicked_pairs, judged_pairs
 from pipelines.language.trial import CHAMPION, FLOOR, LEARNED, NDCG, Metric, Trial, digest, interval, keep, standing
@@ -53,7 +53,7 @@ def train_search(settings: Settings, until: date | None, say: Report, device: st
     """Fit and judge an order; nothing is promoted. `until`: the last day that is known, by default the newest one.
 
     Judged pairs decide where at least 20 queries have some, and clicks join them if that helps beyond doubt; else
-    clicks alone. Raises NightmarketError where there is too little of both.
+    clicks alone. Raises TooLittle where there is too little of both.
     """
     until = until or _newest_day(settings)
     judged, first = judged_pairs(settings, until)
@@ -62,13 +62,13 @@ def train_search(settings: Settings, until: date | None, say: Report, device: st
     champion = standing(settings, SEARCH, until)
     built = embedded_catalogue(settings, until, device)
     if built is None:
-        raise NightmarketError(f"cannot train {SEARCH}: no product is known on {until}")
+        raise TooLittle(f"cannot train {SEARCH}: no product is known on {until}")
     index, encoder = built
     pairs, clicks = _seen(index, encoder, judged), _seen(index, encoder, clicked)
     say(f"{_told(pairs)} judged, {_told(clicks)} clicked; encoder {encoder.name}")
     part, base = (JUDGED, pairs) if _enough(pairs) else (CLICKED, clicks)
     if not _enough(base):
-        raise NightmarketError(
+        raise TooLittle(
             f"cannot train {SEARCH}: {_told(pairs)} are judged and {_told(clicks)} clicked up to {until}, and"
             f" {LEAST_QUERIES} with an answer are needed; land more judged pairs, or impressions with their query and"
             " position"
@@ -87,7 +87,7 @@ def train_search(settings: Settings, until: date | None, say: Report, device: st
 def _newest_day(settings: Settings) -> date:
     days = [*lake.active_files(settings, QUERIES.name), *lake.active_files(settings, EVENTS.name)]
     if not days:
-        raise NightmarketError(f"the lake holds nothing to train {SEARCH} on; run `nightmarket history` first")
+        raise TooLittle(f"the lake holds nothing to train {SEARCH} on; run `nightmarket history` first")
     return max(days)
 
 

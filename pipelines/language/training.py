@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipelines import staging
-from pipelines.errors import NightmarketError, UsageError
+from pipelines.errors import NightmarketError, TooLittle, UsageError
 from pipelines.language.rated import Rated, newest_delivery, split
 from pipelines.language.reader import FAMILY
 from pipelines.language.trial import CHAMPION, FLOOR, LEARNED, LOG_LOSS, Metric, Trial, digest, interval, keep, standing
@@ -69,7 +69,7 @@ def train_reviews(settings: Settings, until: date | None, say: Report, choices: 
             found[language] = judged
     if not found:
         which = "no language has" if choices.language is None else f"{choices.language} has not"
-        raise NightmarketError(
+        raise TooLittle(
             f"cannot train {FAMILY}: {which} {LEAST} positive and {LEAST} negative rated reviews up to {cutoff}"
             f" and {LEAST_JUDGED} after it; land more days or choose a later --until"
         )

@@ -211,10 +211,11 @@ _ARROW = {
     "boolean": pa.bool_(),
     "date": pa.date32(),
     "timestamp with time zone": pa.timestamp("us", tz="UTC"),
+    "real[]": pa.list_(pa.float32()),
 }
 _SHORT = {"int8": "bigint", "int4": "integer", "float8": "double precision", "bool": "boolean"} | {
-    "timestamptz": "timestamp with time zone"
-}
+    "timestamptz": "timestamp with time zone", "float4[]": "real[]"
+}  # fmt: skip
 """The names that a query's description uses."""
 
 
@@ -269,8 +270,10 @@ class _CopyFile(io.RawIOBase):
 
 
 def _read_csv(copied: _CopyFile, schema: pa.Schema) -> pa.RecordBatchReader:
+    # A list comes as text, {1,0.5}: the reader of CSV knows none.
+    texts = pa.schema([pa.field(f.name, pa.string() if pa.types.is_list(f.type) else f.type) for f in schema])
     convert = pyarrow.csv.ConvertOptions(
-        column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False,
+        column_types=texts, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False,
         true_values=["t"], false_values=["f"],
     )  # fmt: skip
     read = pyarrow.csv.ReadOptions(column_names=schema.names, block_size=4 << 20, use_threads=False)
@@ -280,4 +283,18 @@ def _read_csv(copied: _CopyFile, schema: pa.Schema) -> pa.RecordBatchReader:
     if not file.peek(1):  # no row at all is an error to the reader
         return pa.RecordBatchReader.from_batches(schema, [])
     reader = pyarrow.csv.open_csv(file, read, parse, convert)
-    return pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in reader))
+    return pa.RecordBatchReader.from_batches(schema, (_typed(batch, schema) for batch in reader))
+
+
+def _typed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [
+        _listed(column, field.type) if pa.types.is_list(field.type) else column.cast(field.type)
+        for column, field in zip(batch.columns, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _listed(column: pa.Array, kind: pa.ListType) -> pa.Array:
+    inside = pc.utf8_slice_codeunits(column, 1, -1)
+    parts = pc.if_else(pc.equal(inside, ""), pa.scalar([], pa.list_(pa.string())), pc.split_pattern(inside, ","))
+    return parts.cast(kind)

@@ -9,7 +9,7 @@ from nightmarket_airflow.command import Command
 from nightmarket_airflow.defaults import DRY_UNLESS_REAL, NOT_REAL
 
 QUESTION = """\
-{%- set judged = ti.xcom_pull(task_ids='judge') -%}
+{%- set judged = ti.xcom_pull(task_ids='JUDGE') -%}
 {{ judged.verdict }}.
 
 * To be champion: **{{ judged.model_name }}** `{{ judged.model_version }}`
@@ -19,22 +19,26 @@ QUESTION = """\
 *Approve*: it scores from the next night on. *Reject*: everything stays as it is. No answer within 4 hours: approved.
 """
 
-APPROVED = "{{ ti.xcom_pull(task_ids='judge').model_version }}"
+APPROVED = "{{ ti.xcom_pull(task_ids='JUDGE').model_version }}"
 """What the verdict spoke of: a training run made by command meanwhile is not what was approved."""
 
 GATE_SAYS_NO = """\
-{%- set judged = ti.xcom_pull(task_ids='judge') -%}
+{%- set judged = ti.xcom_pull(task_ids='JUDGE') -%}
 {{ '' if judged.would_promote else 'the gate says no: ' ~ judged.verdict }}"""
 
 
 def promote_after(train: Command, family: str, outlet: Asset) -> None:
-    """Tasks `judge`, `approve` and `promote` of a model family, after the training."""
+    """Tasks `judge`, `approve` and `promote` of a model family, after the training, in its task group if it has one."""
     judge = Command(task_id="judge", words=["promote", family, "--dry-run"])
+
+    def of_judge(template: str) -> str:
+        return template.replace("JUDGE", judge.task_id)
+
     approve = Approval(
         task_id="approve",
-        subject=f"Make {{{{ ti.xcom_pull(task_ids='judge').model_name }}}} the champion of {family}?",
-        body=QUESTION,
-        unless=[NOT_REAL, GATE_SAYS_NO],
+        subject=of_judge(f"Make {{{{ ti.xcom_pull(task_ids='JUDGE').model_name }}}} the champion of {family}?"),
+        body=of_judge(QUESTION),
+        unless=[NOT_REAL, of_judge(GATE_SAYS_NO)],
         # The gate has already said yes: a person may stop the promotion, but the weekly run must not need one.
         defaults=Approval.APPROVE,
         response_timeout=timedelta(hours=4),
@@ -44,6 +48,6 @@ def promote_after(train: Command, family: str, outlet: Asset) -> None:
     )
     # Dry as the run is, although `approve` lets only a real one through: it may be marked as done by hand.
     promote = Command(
-        task_id="promote", words=["promote", family, "--version", APPROVED, DRY_UNLESS_REAL], outlets=[outlet]
+        task_id="promote", words=["promote", family, "--version", of_judge(APPROVED), DRY_UNLESS_REAL], outlets=[outlet]
     )
     train >> judge >> approve >> promote

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from nightmarket_airflow.links import ReportsLink
 
@@ -33,21 +33,24 @@ class Command(BaseOperator):
     """Run `nightmarket <words>`; its progress is the task's log, its last line (JSON) the return value.
 
     `words` are templated one by one and never pass through a shell; a word that renders empty is left out, and with
-    it a `--option` right before it. What the command says with `"retry": true`, or a kill, is tried again as the task's
-    retries allow; any other failure (an audit, a missing delivery, wrong use, a full disk) fails at once.
+    it a `--option` right before it. It is skipped where one of the reasons in `unless` (templated) renders to anything,
+    and where the command itself says `"skipped"`. What the command says with `"retry": true`, or a kill, is tried again
+    as the task's retries allow; any other failure (an audit, a missing delivery, a full disk) fails at once.
     """
 
-    template_fields = ("words", "night")
+    template_fields = ("words", "night", "unless")
     ui_color = "#e8f0fe"
     operator_extra_links = (ReportsLink(),)
 
-    def __init__(self, *, words: Sequence[str], night: str = "", **kwargs: Any) -> None:
+    def __init__(self, *, words: Sequence[str], night: str = "", unless: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.words = list(words)
         self.night = night
+        self.unless = list(unless)
         self._process: subprocess.Popen[str] | None = None
 
     def execute(self, context: Any) -> dict[str, Any]:
+        skip_if(self.log, [reason.strip() for reason in self.unless if reason.strip()])
         words = given(self.words)
         command = [*dying_with_us(), str(BIN / "nightmarket"), *words]
         self.log.info("nightmarket %s", " ".join(words))
@@ -66,7 +69,9 @@ class Command(BaseOperator):
                 last = line.rstrip("\n") or last
                 if not last.startswith('{"status"'):
                     self.log.info("%s", line.rstrip("\n"))
-        return result(self._process.returncode, last)
+        found = result(self._process.returncode, last)
+        skip_if(self.log, [found["skipped"]] if "skipped" in found else [])
+        return found
 
     def on_kill(self) -> None:
         """The task was marked or cleared in the UI: ask the command to stop, then make it."""
@@ -78,6 +83,14 @@ class Command(BaseOperator):
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def skip_if(log: Any, reasons: Sequence[str]) -> None:
+    """Skip this task, and what comes after it with it, where there is a reason; the log says which."""
+    if reasons:
+        said = f"skipped: {'; '.join(reasons)}"
+        log.info("%s", said)  # Airflow's own line on a skip keeps its reason in a field beside the text
+        raise AirflowSkipException(said)
 
 
 def given(words: Sequence[str]) -> list[str]:

@@ -19,6 +19,8 @@ FEATURES = Asset("features/daily")
 MARTS = Asset("marts/published")
 MODEL_RECOMMENDER = Asset("models/recommender")
 MODEL_REVIEWS = Asset("models/reviews")
+MODEL_SEARCH = Asset("models/search")
+MODEL_INTENTS = Asset("models/intents")
 
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": OWNER,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipelines.contracts import SCORES_SHORT_LISTS
+from pipelines.contracts import SCORES_ITEM_VECTORS, SCORES_SHORT_LISTS
 from pipelines.errors import NightmarketError, Unavailable, UsageError
 from pipelines.settings import Settings
 from pipelines.warehouse import build_alone, insert, open_warehouse
@@ -68,6 +68,20 @@ def test_a_percent_sign_and_a_row_of_one_null_are_what_they_are(served: Settings
         asked = "select x from (values ('a'), (null), ('b')) t(x) where 5 % 2 = 1"
         assert connection.reader(asked).read_all()["x"].to_pylist() == ["a", None, "b"]
         assert connection.reader(f"{asked} and x = ?", ["b"]).read_all()["x"].to_pylist() == ["b"]
+
+
+def test_a_vector_comes_back_as_it_went_in(served: Settings) -> None:
+    vectors = [[0.1, -1e-30, 3.0], [], None, [float(n) for n in range(512)]]
+    rows = pa.table(
+        {
+            "item_id": ["a", "b", "c", "d"], "space": ["text"] * 4,
+            "vector": pa.array(vectors, pa.list_(pa.float32())),
+        }
+    )  # fmt: skip
+    with open_warehouse(served) as connection:
+        assert insert(connection, SCORES_ITEM_VECTORS, rows) == 4
+        found = connection.reader("select item_id, space, vector from scores.item_vectors order by item_id").read_all()
+    assert found.equals(rows)
 
 
 def test_two_builders_never_meet(served: Settings) -> None:
