@@ -49,6 +49,26 @@ def query(
     done({"columns": names, "rows": [dict(zip(names, row, strict=True)) for row in rows], "truncated": more})
 
 
+def search(
+    words: Annotated[str, typer.Argument(help="What somebody looks for.")],
+    user: Annotated[str | None, typer.Option(help="Move what is found towards this user's taste.")] = None,
+    strength: Annotated[
+        float | None, typer.Option(help="How far, 0 to 1; default: the setting search_strength.")
+    ] = None,
+    day: Annotated[str | None, typer.Option("--date", help="Default: the newest day.", metavar="DATE")] = None,
+    places: Annotated[int, typer.Option(help="At most this many products.", min=1, max=100)] = 20,
+) -> None:
+    """The products for any query, in the order of the champion as of a night; nothing is written."""
+    from pipelines.language.lookup import look_up
+    from pipelines.query import show
+
+    found = look_up(load_settings(), words, user, strength, optional_day(day), places)
+    report(found["note"])
+    names = ["rank", "item_id", "title", "score", "matched"]
+    show(names, [tuple(row[name] for name in names) for row in found["rows"]])
+    done(found)
+
+
 def rules(
     day: Annotated[str | None, typer.Option("--date", help="Default: the newest day.", metavar="DATE")] = None,
     file: Annotated[Path | None, typer.Option(help="Another file than the one in use.")] = None,
@@ -144,4 +164,4 @@ def doctor() -> None:
 
 
 SERVERS = (up, down, serve, healthy, prepare_airflow, prepare_store, init)
-OPERATIONS = (vacuum, retention, status, query, rules, fingerprint, *SERVERS, demo, doctor)
+OPERATIONS = (vacuum, retention, status, query, search, rules, fingerprint, *SERVERS, demo, doctor)

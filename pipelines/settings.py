@@ -28,6 +28,7 @@ class Settings:
     repeat_purchases: bool = True  # False: items a user already bought are never recommended
     new_item_days: int = 28  # an item is new for as long, and may enter lists by its content
     new_item_places: int = 2  # in the second half of a list, at most; 0: none
+    search_strength: float = 0.2  # how far a user's taste moves what `nightmarket search --user` finds; 0 to 1
     segment_attribute: str = "country"  # user attribute that visitors' lists are made for
     training_days: int = 180  # window the floors are fitted on
     test_days: int = 28  # held-out days of the global time split

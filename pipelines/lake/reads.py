@@ -83,10 +83,10 @@ def recount(settings: Settings, dates: list[date]) -> list[dict[str, Any]]:
 # ---- what learning and scoring ask ---------------------------------------------------------------------------
 
 
-def interactions(settings: Settings, as_of: date, days: int | None = None) -> pa.Table:
+def interactions(settings: Settings, as_of: date, days: int | None = None, user: str | None = None) -> pa.Table:
     """User–item events known at the end of `as_of`: nothing that happened or was delivered later (law 4).
 
-    Columns: user_id, item_id, occurred_at, event_date, event_type, quantity. Originals only, unordered.
+    Of all users, or of `user`. Columns: user_id, item_id, occurred_at, event_date, event_type, quantity. Originals only, unordered.
     """
     first = date.min if days is None else as_of - timedelta(days - 1)
     known = (
@@ -96,6 +96,8 @@ def interactions(settings: Settings, as_of: date, days: int | None = None) -> pa
         & ds.field("item_id").is_valid()
         & ds.field("event_type").isin(["view", "add_to_cart", "purchase"])
     )
+    if user is not None:
+        known &= ds.field("user_id") == user
     columns = ["user_id", "item_id", "occurred_at", EVENT_DATE, "event_type", "quantity"]
     return dataset(settings, EVENTS.name, lambda day: first <= day <= as_of).to_table(columns=columns, filter=known)
 

@@ -34,8 +34,11 @@ class Shop:
     note: str
 
 
-def searched(settings: Settings, night: date, device: str = "auto") -> Shop | None:
-    """None where nothing is on sale. A champion whose encoder cannot be had here leaves its place to fused ranks."""
+def searched(settings: Settings, night: date, device: str = "auto", keep: bool = True) -> Shop | None:
+    """None where nothing is on sale. A champion whose encoder cannot be had here leaves its place to fused ranks.
+
+    `keep`: leave the vectors to the next night.
+    """
     products = on_sale(settings, night)
     if not products.num_rows:
         return None
@@ -46,7 +49,8 @@ def searched(settings: Settings, night: date, device: str = "auto") -> Shop | No
     catalogue = Catalogue.of(products)
     order, encoder, version, note = _chosen(settings, night, catalogue, device)
     known, _ = embedded(catalogue, encoder, _kept(settings))
-    _keep(settings, known)
+    if keep:
+        _keep(settings, known)
     said = "\n".join([version, encoder.name, *catalogue.spoken()])
     digest = hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     return Shop(build(catalogue, matrix(known)), encoder, order, known, digest, note)
