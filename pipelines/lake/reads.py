@@ -86,8 +86,8 @@ def recount(settings: Settings, dates: list[date]) -> list[dict[str, Any]]:
 def interactions(settings: Settings, as_of: date, days: int | None = None, user: str | None = None) -> pa.Table:
     """User–item events known at the end of `as_of`: nothing that happened or was delivered later (law 4).
 
-    Of all users, or of `user`. Columns: user_id, item_id, occurred_at, event_date, event_type, quantity. Originals only,
-    unordered.
+    Of all users, or of `user`. Columns: user_id, item_id, occurred_at, event_date, event_type, quantity. Originals
+    only, unordered.
     """
     first = date.min if days is None else as_of - timedelta(days - 1)
     known = (

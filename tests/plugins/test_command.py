@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from nightmarket_airflow import command
 from nightmarket_airflow.command import Command, CommandFailed, environment, given, result
 
@@ -82,6 +82,19 @@ def test_the_task_runs_the_program_with_its_words(tmp_path: Path, monkeypatch: p
     program(tmp_path, 'echo "working on it" >&2\necho "{\\"status\\": \\"done\\", \\"words\\": \\"$*\\"}"')
     task = Command(task_id="load", words=["load", "--date", "2024-05-01", "--from", ""])
     assert task.execute({}) == {"status": "done", "words": "load --date 2024-05-01"}
+
+
+def test_a_task_is_skipped_for_a_reason_given_or_one_that_the_command_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "BIN", tmp_path)
+    program(tmp_path, f'touch {tmp_path}/started\necho "{{\\"skipped\\": \\"too few reviews\\"}}"')
+    with pytest.raises(AirflowSkipException, match="the task is search"):
+        Command(task_id="train", words=["train", "reviews"], unless=[" ", "the task is search"]).execute({})
+    assert not (tmp_path / "started").exists()
+    with pytest.raises(AirflowSkipException, match="too few reviews"):
+        Command(task_id="train", words=["train", "reviews"], unless=[""]).execute({})
+    assert (tmp_path / "started").exists()
 
 
 def test_a_task_that_is_stopped_stops_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Search and intents learned from the shop's own: judged on what nothing was learned from, used by nights after it."""
 
+import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from models.nlp.search import saved as orders
 from models.registry import champion_as_of
+from pipelines import cli
 from pipelines.errors import NightmarketError, UsageError
 from pipelines.fence import take
 from pipelines.language import read_texts
@@ -264,6 +266,16 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     commit(settings, "queries", judgements(ITEMS[:2], 0))
     with pytest.raises(NightmarketError, match="no product is known"):
         train(settings, "search")
+
+
+def test_a_schedule_may_go_on_where_there_is_too_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NIGHTMARKET_HOME", str(tmp_path))
+    cli.app(["train", "intents", "--if-enough"], standalone_mode=False)
+    assert "no customer messages" in json.loads(capsys.readouterr().out)["skipped"]
+    with pytest.raises(NightmarketError, match="no customer messages"):
+        cli.app(["train", "intents"], standalone_mode=False)
 
 
 @pytest.mark.parametrize(
