@@ -4,17 +4,22 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from pipelines.contracts import CONTENT_HASH, LINE, UNREADABLE, UNREADABLE_REASON, URI
+from pipelines.faults import fault_point
 from pipelines.media import store
 from pipelines.media.faulty import MediaError, too_large
+from pipelines.media.stream import in_order
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+WRITERS = 4
+"""Threads that read and keep files: most of the time is the disk's."""
 NO_URI = "uri is missing"
 NOT_LOCAL = "uri is neither a path nor a file: URI"
 OUTSIDE = "uri leads out of the media folder"
@@ -24,31 +29,32 @@ NO_FILE, NOT_REGULAR = "no such file", "not a regular file, or behind a symbolic
 def with_content(
     shop: Path, batches: "Iterable[pa.RecordBatch]", media: Callable[[str], bytes]
 ) -> "Iterator[pa.RecordBatch]":
-    """The rows with the hash of what their `uri` names, which is kept below `shop`; one file is in memory at a time.
+    """The rows with the hash of what their `uri` names, which is kept below `shop`; a few files are in memory at once.
 
     A row without content lands too, as unreadable with its reason: preprocess quarantines it.
     """
     import pyarrow as pa
 
     for batch in batches:
-        rows = batch.to_pylist()
-        for row in rows:
-            if row.get(UNREADABLE) is None and row.get(UNREADABLE_REASON) is None:
-                row |= _content(shop, row, media)
+        rows = list(in_order(partial(_completed, shop, media), batch.to_pylist(), WRITERS))
         names = dict.fromkeys((*batch.schema.names, CONTENT_HASH, UNREADABLE, UNREADABLE_REASON))
         fields = [batch.schema.field(n) if n in batch.schema.names else pa.field(n, pa.string()) for n in names]
         yield pa.RecordBatch.from_pylist(rows, schema=pa.schema(fields))
+    store.settle(shop / store.FOLDER)
+    fault_point("land.media")
 
 
-def _content(shop: Path, row: dict[str, str | None], media: Callable[[str], bytes]) -> dict[str, str | None]:
+def _completed(shop: Path, media: Callable[[str], bytes], row: dict[str, str | None]) -> dict[str, str | None]:
+    if row.get(UNREADABLE) is not None or row.get(UNREADABLE_REASON) is not None:
+        return row
     try:
         uri = (row.get(URI) or "").strip()
         if not uri:
             raise MediaError(NO_URI)
-        return {CONTENT_HASH: store.put(shop / store.FOLDER, media(uri))}
+        return {**row, CONTENT_HASH: store.put(shop / store.FOLDER, media(uri))}
     except MediaError as error:
         values = {name: value for name, value in row.items() if value is not None and name != LINE}
-        return {UNREADABLE: json.dumps(values, ensure_ascii=False), UNREADABLE_REASON: error.reason}
+        return {**row, UNREADABLE: json.dumps(values, ensure_ascii=False), UNREADABLE_REASON: error.reason}
 
 
 def read_inside(folder: Path, uri: str, most: int) -> bytes:

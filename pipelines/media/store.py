@@ -4,10 +4,12 @@ The leading underscore keeps the folder from being taken for an entity.
 """
 
 import hashlib
+import os
 import re
+import tempfile
 from pathlib import Path
 
-from pipelines.files import write_atomic
+from pipelines.files import fsync_folder
 from pipelines.landing import shop_of
 from pipelines.media.faulty import MediaError, too_large
 from pipelines.settings import Settings
@@ -26,12 +28,35 @@ def is_hash(text: str | None) -> bool:
 
 
 def put(folder: Path, content: bytes) -> str:
-    """Keep the content and return its hash. What is there already is not written again."""
+    """Keep the content and return its hash; several threads may. What is there already is not written again.
+
+    A reader sees the whole file or none. It is durable after `settle`.
+    """
     digest = hashlib.sha256(content).hexdigest()
     path = _path(folder, digest)
-    if not path.is_file() or path.stat().st_size != len(content):
-        write_atomic(path, content)
+    if path.is_file() and path.stat().st_size == len(content):
+        return digest
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".", dir=path.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.chmod(0o644)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     return digest
+
+
+def settle(folder: Path) -> None:
+    """Make the names of all that was put durable, before a row that needs it can be seen."""
+    for place in (*folder.glob("??"), folder):
+        if place.is_dir():
+            fsync_folder(place)
 
 
 def holds(folder: Path, digest: str) -> bool:

@@ -12,10 +12,10 @@ Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 
-def in_order(work: Callable[[Given], Made], items: Iterable[Given]) -> Iterator[Made]:
+def in_order(work: Callable[[Given], Made], items: Iterable[Given], workers: int = WORKERS) -> Iterator[Made]:
     """What `work` makes of each item, in the order of the items. An exception of `work` comes out at its place."""
     waiting: deque[Future[Made]] = deque()
-    pool = ThreadPoolExecutor(WORKERS)
+    pool = ThreadPoolExecutor(workers)
     try:
         for item in items:
             waiting.append(pool.submit(work, item))
