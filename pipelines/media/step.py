@@ -31,7 +31,7 @@ from pipelines.media.stream import in_order
 from pipelines.media.vectors import VECTOR, Vectors
 from pipelines.settings import Settings
 
-PICTURES_AT_A_TIME = 64
+PICTURES_AT_A_TIME, SOUNDS_AT_A_TIME = 64, 32
 ROWS_PER_PART = 2_048
 """Contents that are kept together: bounds the memory, and what a kill can cost."""
 SHOWN = 20
@@ -43,7 +43,8 @@ class Tower:
     """What turns media into vectors. `version` names all that a vector depends on besides the bytes, so also `size`.
 
     `images`: uint8 [n, size, size, 3] to float32 [n, d]. `sounds`: waves of 16 kHz, at most `seconds` long, to float32
-    [n, d]. None where the tower has no such part: those media are left alone.
+    [n, d]. None where the tower has no such part: those media are left alone. A row must be the same whatever stands
+    beside it; else what is new in a night would change the vectors of that night.
     """
 
     version: str
@@ -97,19 +98,12 @@ def _entity(modality: str) -> str:
 def _sorts(tower: Tower) -> dict[str, _Sort]:
     found = {}
     if tower.images is not None:
-        decode = partial(picture, size=tower.size)
-        found[IMAGE] = _Sort(PRODUCT_IMAGES.name, decode, partial(_padded, tower.images), PICTURES_AT_A_TIME)
+        images, decode = tower.images, partial(picture, size=tower.size)
+        found[IMAGE] = _Sort(PRODUCT_IMAGES.name, decode, lambda some: images(np.stack(some)), PICTURES_AT_A_TIME)
     if tower.sounds is not None:
-        # One by one: waves differ in length, and a vector must not depend on what else is new in a night.
-        found[AUDIO] = _Sort(PRODUCT_AUDIO.name, partial(sound, seconds=tower.seconds), tower.sounds, 1)
+        decode = partial(sound, seconds=tower.seconds)
+        found[AUDIO] = _Sort(PRODUCT_AUDIO.name, decode, tower.sounds, SOUNDS_AT_A_TIME)
     return found
-
-
-def _padded(embed: Callable[[np.ndarray], np.ndarray], pictures: list[np.ndarray]) -> np.ndarray:
-    """Always as many pictures at once: sums in another order would give a vector other last digits."""
-    batch = np.zeros((PICTURES_AT_A_TIME, *pictures[0].shape), np.uint8)
-    batch[: len(pictures)] = pictures
-    return embed(batch)[: len(pictures)]
 
 
 def _read(

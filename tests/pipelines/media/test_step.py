@@ -29,7 +29,8 @@ SIZE = 16
 
 def images(pixels: np.ndarray) -> np.ndarray:
     """Mean colour of each picture: float32 [n, 3]."""
-    assert pixels.shape == (PICTURES_AT_A_TIME, SIZE, SIZE, 3) and pixels.dtype == np.uint8
+    assert pixels.shape[1:] == (SIZE, SIZE, 3) and pixels.dtype == np.uint8
+    assert 0 < len(pixels) <= PICTURES_AT_A_TIME
     return pixels.mean((1, 2), dtype=np.float64).astype(np.float32)
 
 
