@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -194,6 +195,28 @@ def test_what_the_lake_holds_is_not_decoded_again(settings: Settings, monkeypatc
     assert read == []
     assert rows_of(settings, [line(digest, uri="other.png")] * 3) == [None] * 3
     assert read == [digest]
+
+
+def test_the_mapping_of_the_page_takes_both_lists(settings: Settings, tmp_path: Path) -> None:
+    found = re.search(r"```yaml\n(.+?)```", (Path(__file__).parents[3] / "docs" / "media.md").read_text(), re.S)
+    assert found
+    (tmp_path / "shop.yaml").write_text(found[1])
+    for folder in ("lists", "pictures", "sounds"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "pictures" / "a.png").write_bytes(PNG)
+    (tmp_path / "sounds" / "a.wav").write_bytes(SOUNDS["good.wav"][0])
+    (tmp_path / "lists" / f"images-{DAY}.csv").write_text("sku,place,file\np1,2,a.png\n")
+    (tmp_path / "lists" / f"sounds-{DAY}.jsonl").write_text('{"sku": "p1", "file": "./a.wav"}\n')
+    assert land(settings, "files", tmp_path / "shop.yaml", None, None)["unreadable"] == 0
+    rows = {
+        path.parts[-3]: pq.read_table(path, columns=["position", "content_hash"]).to_pylist()
+        for path in settings.landing.glob("shop/product_*/*/*.parquet")
+    }
+    digests = (hashlib.sha256(content).hexdigest() for content in (PNG, SOUNDS["good.wav"][0]))
+    assert rows == {
+        PRODUCT_IMAGES.name: [{"position": "2", "content_hash": next(digests)}],
+        PRODUCT_AUDIO.name: [{"position": "1", "content_hash": next(digests)}],
+    }
 
 
 @pytest.mark.parametrize(

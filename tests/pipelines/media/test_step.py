@@ -1,5 +1,9 @@
 """The media step: what is new is decoded and embedded once, what is not stays, and no way there makes a difference."""
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -144,24 +148,23 @@ def test_another_tower_reads_everything_again_and_the_first_keeps_its_vectors(
     assert np.allclose(rows_of(settings, 0, tower=darker)[0]["vector"], np.array(before[0]["vector"]) / 2)
 
 
-def test_killed_half_way_it_goes_on_where_it_stopped(
-    settings: Settings, decoded: list[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
+KILLED = """
+from pathlib import Path
+from tests.pipelines.media import test_step
+test_step.step.ROWS_PER_PART = 20
+test_step.run(test_step.Settings(home=Path({home!r}), shop="shop"), 0)
+"""
+
+
+def test_killed_half_way_it_goes_on_where_it_stopped(settings: Settings, decoded: list[bytes]) -> None:
     deliver(settings, 0, {"a": IMAGES})
-    monkeypatch.setattr(step, "ROWS_PER_PART", 20)
-    passed: list[str] = []
-
-    def dies(name: str) -> None:
-        passed.append(name)
-        if len(passed) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(step, "fault_point", dies)
-    with pytest.raises(KeyboardInterrupt):
-        run(settings, 0)
-    assert set(passed) == {"media.part"}
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED.format(home=str(settings.home))],
+        env={**os.environ, "NIGHTMARKET_FAULT": "media.part:2"},
+        cwd=Path(__file__).parents[3],
+    )
+    assert killed.returncode == -signal.SIGKILL
     assert len(rows_of(settings, 0)) == 40
-    decoded.clear()
     assert run(settings, 0)["image"]["embedded"] == len(decoded) == 50
     assert [r["vector"] for r in rows_of(settings, 0)] == [
         pytest.approx(picture(content, SIZE).mean((0, 1))) for content in IMAGES
