@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.contracts import FILE, LANDING_DATE, LINE, UNREADABLE, UNREADABLE_REASON, Entity
+from pipelines.contracts import FILE, LANDING_DATE, LINE, MEDIA_ENTITIES, UNREADABLE, UNREADABLE_REASON, Entity
 from pipelines.csv_records import CsvFile
 from pipelines.errors import NightmarketError
 from pipelines.framing import Bad, ByteFile, bad_row, read_lines, strings_of
@@ -67,8 +67,9 @@ def frame(
     `out` must be a fresh folder of this attempt. Raises NightmarketError when a file cannot be opened at all, or when
     the number of rows written differs from the number counted.
     """
-    lines = PartWriter(out / "lines", LINES_SCHEMA)
-    columns = PartWriter(out / "columns", columns_schema(entity))
+    judge = _media_judge(settings, entity)
+    lines = PartWriter(out / "lines", LINES_SCHEMA, judge)
+    columns = PartWriter(out / "columns", columns_schema(entity), judge)
     framed: list[FramedFile] = []
     for file in landing_files(settings, batch, entity.name):
         if progress:
@@ -87,6 +88,15 @@ def frame(
     except OSError as error:
         raise NightmarketError(f"intake of {entity.name}: cannot write {out}: {error.strerror or error}") from error
     return Framed(lines.paths, columns.paths, framed)
+
+
+def _media_judge(settings: Settings, entity: Entity) -> Callable[[pa.Table], pa.Table]:
+    """For rows that name a picture or a sound: what is wrong with the file becomes the reason of the row."""
+    if entity not in MEDIA_ENTITIES:
+        return lambda rows: rows
+    from pipelines.media.verdicts import Judge
+
+    return Judge(settings, entity).rows
 
 
 def _frame_file(file: LandingFile, entity: Entity, lines: PartWriter, columns: PartWriter) -> tuple[int, str]:

@@ -102,7 +102,7 @@ def _write(shop: Path, delivery: Delivery) -> tuple[int, int, bool]:
             left.unlink(missing_ok=True)
     temporary = folder / f".{delivery.stem}-{os.getpid()}.tmp"  # hidden: never taken for a landing file
     try:
-        rows, unreadable = _write_parquet(temporary, delivery)
+        rows, unreadable = _write_parquet(temporary, delivery.entity, _rows(shop, delivery))
         digest = _sha256(temporary)[:12]
         earlier = list(folder.glob(f"{glob.escape(delivery.stem)}-[0-9][0-9][0-9]-*.parquet"))
         if not rows or any(file.stem.endswith(digest) for file in earlier):
@@ -116,6 +116,14 @@ def _write(shop: Path, delivery: Delivery) -> tuple[int, int, bool]:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
             folder.rmdir()  # goes only when empty
+
+
+def _rows(shop: Path, delivery: Delivery) -> Iterable[Any]:
+    if delivery.media is None:
+        return delivery.rows
+    from pipelines.media.delivered import with_content
+
+    return with_content(shop, delivery.rows, delivery.media)
 
 
 def _is_orphan(path: Path) -> bool:
@@ -132,17 +140,17 @@ def _is_orphan(path: Path) -> bool:
     return False
 
 
-def _write_parquet(path: Path, delivery: Delivery) -> tuple[int, int]:
+def _write_parquet(path: Path, entity: str, batches: Iterable[Any]) -> tuple[int, int]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    text = [pa.field(name, pa.string()) for name in ENTITIES[delivery.entity].names]
+    text = [pa.field(name, pa.string()) for name in ENTITIES[entity].names]
     technical = [pa.field(n, pa.string()) for n in (UNREADABLE, UNREADABLE_REASON)]
     schema = pa.schema([*text, pa.field(LINE, pa.int64()), *technical])
     rows = unreadable = 0
     with path.open("wb") as file:
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-            for table in _regrouped(delivery.rows):
+            for table in _regrouped(batches):
                 columns = [
                     table.column(f.name).cast(f.type) if f.name in table.schema.names else pa.nulls(len(table), f.type)
                     for f in schema

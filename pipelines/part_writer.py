@@ -1,5 +1,6 @@
 """Rows that come in blocks of any size into Parquet files of a like size."""
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,10 +17,13 @@ class PartWriter:
     """Parquet parts of at most ROWS_PER_PART rows, in row groups of ROW_GROUP, whatever sizes come in.
 
     A row group is written in a thread while the next one is read; an error shows with the next one, or in `close`.
+    `prepare`: what is done to every block of rows before it is written.
     """
 
-    def __init__(self, folder: Path, schema: pa.Schema) -> None:
-        self.folder, self.schema = folder, schema
+    def __init__(
+        self, folder: Path, schema: pa.Schema, prepare: Callable[[pa.Table], pa.Table] = lambda rows: rows
+    ) -> None:
+        self.folder, self.schema, self._prepare = folder, schema, prepare
         self.paths: list[Path] = []
         self.rows = 0
         self._waiting: list[pa.Table] = []
@@ -31,7 +35,7 @@ class PartWriter:
 
     def add(self, rows: pa.Table) -> None:
         self.rows += rows.num_rows
-        self._waiting.append(rows)
+        self._waiting.append(self._prepare(rows))
         self._waiting_rows += rows.num_rows
         if self._waiting_rows >= ROW_GROUP:
             self._flush()

@@ -96,11 +96,27 @@ MUTATIONS = (
     ),
     Mutation(
         3,
+        "a picture that cannot be decoded passes",
+        "pipelines/media/verdicts.py",
+        "        self._known |= zip(fresh,",
+        "        _ = zip(fresh,",
+        "tests/pipelines/media/test_deliveries.py::test_every_malformed_file_is_quarantined_for_its_own_reason",
+    ),
+    Mutation(
+        3,
         "duplicates are not counted",
         "pipelines/lake/reads.py",
         "count(*) filter (is_duplicate)",
         "0",
         "tests/pipelines/lake/test_commits.py::test_recount_gives_totals_per_file",
+    ),
+    Mutation(
+        4,
+        "an item's pictures are those of its newest delivery of all",
+        "pipelines/lake/reads.py",
+        "    return _newest(settings, entity, as_of).sort_by(",
+        "    return _newest(settings, entity, date.max).sort_by(",
+        "tests/pipelines/media/test_step.py::test_only_what_changed_is_decoded_and_the_newest_delivery_counts",
     ),
     Mutation(
         4,

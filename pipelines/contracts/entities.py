@@ -59,6 +59,7 @@ class Entity:
 # mean "nothing that happened or was delivered after D".
 LANDING_DATE, FILE, LINE = "landing_date", "file", "line"
 EVENT_DATE, SESSION, IS_DUPLICATE = "event_date", "session_id", "is_duplicate"
+URI, CONTENT_HASH = "uri", "content_hash"  # of a media file: what it was delivered as; SHA-256 of its bytes, in hex
 _COMMON = (
     pa.field(LANDING_DATE, pa.date32()),
     pa.field(FILE, pa.string()),  # path below landing/<shop>/<entity>/
@@ -183,8 +184,20 @@ SUPPORT_MESSAGES = Entity(
         Column("replied_at", "timestamp"),
     ),
 )
+# Pictures and sounds of products. Rows name files; the bytes lie beside landing under their hash (pipelines/media). An
+# item's files are delivered together: as of a night those of its newest delivery count.
+_MEDIA = (
+    Column("item_id", required=True),
+    Column("position", "int", required=True),  # 1 is the main one
+    Column(URI),
+    Column(CONTENT_HASH, required=True),
+)
+PRODUCT_IMAGES = Entity("product_images", key=("item_id", "position"), partition=LANDING_DATE, columns=_MEDIA)
+PRODUCT_AUDIO = Entity("product_audio", key=("item_id", "position"), partition=LANDING_DATE, columns=_MEDIA)
+MEDIA_ENTITIES = (PRODUCT_IMAGES, PRODUCT_AUDIO)
 ENTITIES: dict[str, Entity] = {
-    e.name: e for e in (EVENTS, PRODUCTS, USERS, CAMPAIGNS, COUPONS, REVIEWS, QUERIES, SUPPORT_MESSAGES)
+    e.name: e
+    for e in (EVENTS, PRODUCTS, USERS, CAMPAIGNS, COUPONS, REVIEWS, QUERIES, SUPPORT_MESSAGES, *MEDIA_ENTITIES)
 }
 
 MASKS = ("email", "card", "phone", "address")

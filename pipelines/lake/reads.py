@@ -147,6 +147,11 @@ def users(settings: Settings, as_of: date) -> pa.Table:
     return _newest(settings, "users", as_of)
 
 
+def media(settings: Settings, entity: str, as_of: date) -> pa.Table:
+    """Pictures or sounds of each item: the rows of its newest delivery up to `as_of`, in the order of their key."""
+    return _newest(settings, entity, as_of).sort_by([(name, "ascending") for name in ENTITIES[entity].key])
+
+
 def _newest(settings: Settings, name: str, as_of: date) -> pa.Table:
     """Of history only keys and dates are read; whole rows of the deliveries that are the newest of some key."""
     entity = ENTITIES[name]
@@ -160,7 +165,7 @@ def _newest(settings: Settings, name: str, as_of: date) -> pa.Table:
         )
         dates = connection.execute(f"select distinct {LANDING_DATE} from newest").fetchall()
         connection.register("delivered", dataset(settings, name, [row[0] for row in dates]))
-        # A delivery date has one original of a key.
+        # A delivery date has one original of a key; of media it may have several of an item.
         return connection.execute(
             f"select {', '.join(entity.names)}, {FIRST_DELIVERED} from delivered"
             f" inner join newest using ({key}, {LANDING_DATE}) where not is_duplicate order by {key}"

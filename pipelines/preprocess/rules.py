@@ -12,12 +12,14 @@ from pyspark.sql import functions as F
 
 from pipelines.contracts import (
     CAMPAIGNS,
+    CONTENT_HASH,
     EARLY_DAYS,
     EVENT_DATE,
     EVENT_TYPES,
     EVENTS,
     LANDING_DATE,
     LATE_DAYS_REASON,
+    MEDIA_ENTITIES,
     PRODUCTS,
     Entity,
 )
@@ -28,6 +30,7 @@ TEXT_CHARACTERS = 10_000
 NOT_YET = "after its landing date"
 # The product of both fits decimal(18,2), the type of an amount: one typing error must not stop every later night.
 MAX_QUANTITY, MAX_UNIT_PRICE = 1_000_000, 1_000_000_000
+MAX_POSITION = 1_000
 
 Rule = tuple[Column, str]
 
@@ -41,6 +44,11 @@ def rejection(entity: Entity, late_days: int) -> Column:
         rules += [(F.col("price") < 0, "price is negative"), _order("available_from", "available_to")]
     elif entity is CAMPAIGNS:
         rules += [_order("starts_on", "ends_on")]
+    elif entity in MEDIA_ENTITIES:
+        rules += [
+            (~F.col(CONTENT_HASH).rlike("^[0-9a-f]{64}$"), f"{CONTENT_HASH} is no SHA-256 in hex"),
+            (~F.col("position").between(1, MAX_POSITION), f"position is not between 1 and {MAX_POSITION}"),
+        ]
     # CASE WHEN in rule order; a condition that is NULL does not fire.
     first, *rest = rules
     return reduce(lambda case, rule: case.when(*_case(rule)), rest, F.when(*_case(first)))

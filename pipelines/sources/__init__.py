@@ -36,13 +36,15 @@ class LandRequest:
 class Delivery:
     """One landing file to be: `rows` are batches of string columns named as in the contract, plus `line`.
 
-    Rows must be read before the next delivery is asked for.
+    Rows must be read before the next delivery is asked for. Of pictures and sounds `media` gives the content that a
+    row's `uri` names, or raises MediaError; whoever writes the rows keeps it and adds its hash.
     """
 
     entity: str
     day: date
     stem: str  # tells which origin file it came from
     rows: "Iterable[pa.RecordBatch]"
+    media: Callable[[str], bytes] | None = None
 
 
 @dataclass(frozen=True)

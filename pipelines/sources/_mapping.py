@@ -8,14 +8,15 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from pipelines.contracts import ENTITIES, EVENTS, REVIEWS
+from pipelines.contracts import CONTENT_HASH, ENTITIES, EVENTS, MEDIA_ENTITIES, REVIEWS, URI
 from pipelines.errors import UsageError
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MADE_IDS = {EVENTS.name: "event_id", REVIEWS.name: "review_id"}
 """Ids that are made of the row where the mapping names none."""
 _PERSONAL = re.compile(r"mail|(first|last|full|sur|customer|user)_?name|^name$|address|street|phone|birth", re.I)
-_ENTITY_KEYS = {"glob", "delivered_on", "columns", "timestamp_format", "values", "hash", "drop"}
+_ENTITY_KEYS = {"glob", "delivered_on", "columns", "timestamp_format", "values", "hash", "drop", "media"}
+_MEDIA = {entity.name for entity in MEDIA_ENTITIES}
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class EntityMap:
     values: dict[str, dict[str, str]]
     hash: tuple[str, ...]
     drop: tuple[str, ...]
+    media: str = ""  # of pictures and sounds: the folder that their uri is relative to, below that of the mapping
 
     @property
     def origin(self) -> tuple[str, ...]:
@@ -89,8 +91,10 @@ def _entity(path: Path, name: str, given: Any) -> EntityMap:
     for key in ("glob", "delivered_on"):
         if not isinstance(given.get(key), str) or not given[key]:
             raise UsageError(f"{path}: {where}.{key} must be a text")
-    if Path(given["glob"]).is_absolute() or ".." in Path(given["glob"]).parts:
-        raise UsageError(f"{path}: {where}.glob must stay below the folder of the mapping")
+    media = _media(path, where, name, given.get("media"))
+    for key, place in (("glob", given["glob"]), ("media", media)):
+        if Path(place).is_absolute() or ".." in Path(place).parts:
+            raise UsageError(f"{path}: {where}.{key} must stay below the folder of the mapping")
     form = given.get("timestamp_format", "")
     if not isinstance(form, str) or "%z" in form:
         raise UsageError(f"{path}: {where}.timestamp_format must be a strptime text without %z (ISO times need none)")
@@ -99,13 +103,24 @@ def _entity(path: Path, name: str, given: Any) -> EntityMap:
     if not isinstance(values, dict) or not all(k in columns and isinstance(v, dict) for k, v in values.items()):
         raise UsageError(f"{path}: {where}.values must map a mapped column to {{origin value: contract value}}")
     hashed, dropped = (_names(path, f"{where}.{key}", given.get(key)) for key in ("hash", "drop"))
-    entity = EntityMap(name, given["glob"], given["delivered_on"], columns, form, values, hashed, dropped)
+    entity = EntityMap(name, given["glob"], given["delivered_on"], columns, form, values, hashed, dropped, media)
     _protect(path, where, entity)
     return entity
 
 
+def _media(path: Path, where: str, entity: str, given: Any) -> str:
+    if entity not in _MEDIA:
+        if given is not None:
+            raise UsageError(f"{path}: {where}.media is for {' and '.join(sorted(_MEDIA))} only")
+        return ""
+    if not isinstance(given, str) or not given:
+        raise UsageError(f"{path}: {where}.media must name the folder of the files, below that of the mapping")
+    return given
+
+
 def _columns(path: Path, where: str, entity: str, given: Any) -> dict[str, Any]:
-    contract = {c.name: c for c in ENTITIES[entity].columns}
+    # The hash of a media file is made of its bytes, whatever a column says.
+    contract = {c.name: c for c in ENTITIES[entity].columns if c.name != CONTENT_HASH}
     if not isinstance(given, dict) or not given:
         raise UsageError(f"{path}: {where}.columns must map contract columns to origin columns")
     _known(path, f"{where}.columns.", given, set(contract))
@@ -121,6 +136,8 @@ def _columns(path: Path, where: str, entity: str, given: Any) -> dict[str, Any]:
     for column in contract.values():
         if column.required and column.name not in given and column.name != MADE_IDS.get(entity):
             raise UsageError(f"{path}: {where}.columns lacks {column.name}, which the contract requires")
+    if entity in _MEDIA and URI not in given:
+        raise UsageError(f"{path}: {where}.columns lacks {URI}, which names the files")
     return given
 
 

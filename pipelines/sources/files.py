@@ -15,7 +15,8 @@
         hash: [customer_mail]          # keyed HMAC-SHA-256, key in NIGHTMARKET_HASH_KEY
         drop: [name, street]           # never read
 
-Reviews, judged queries and support messages are mapped in the same way; see docs/texts.md. The id of an event or a
+Reviews, judged queries and support messages are mapped in the same way; see docs/texts.md. Pictures and sounds need the
+key `media` besides, the folder that their `uri` is relative to; see docs/media.md. The id of an event or a
 review is made of its row where the mapping names none.
 
 Only mapped columns enter. Where anything is hashed or dropped, an unreadable line lands without its text.
@@ -23,8 +24,9 @@ Only mapped columns enter. Where anything is hashed or dropped, an unreadable li
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +85,20 @@ def _deliver(
     if day is not None:
         lost = lost.replace("select", f"select date '{day}' as day,", 1)
     rows = f"select * from parsed union all by name {lost}"
-    yield from deliveries(connection, request, entity.name, path.name.split(".")[0], rows)
+    for delivery in deliveries(connection, request, entity.name, path.name.split(".")[0], rows):
+        yield dataclasses.replace(delivery, media=_media(request, entity))
+
+
+def _media(request: LandRequest, entity: EntityMap) -> Callable[[str], bytes] | None:
+    if not entity.media or request.path is None:
+        return None
+    from pipelines.media.delivered import read_inside
+    from pipelines.media.kinds import KINDS
+
+    folder = request.path.parent / entity.media
+    if not folder.is_dir():
+        raise UsageError(f"{request.path}: entities.{entity.name}.media: {folder} is no folder")
+    return partial(read_inside, folder, most=KINDS[entity.name].most_bytes)
 
 
 def _load(connection: "duckdb.DuckDBPyConnection", entity: EntityMap, path: Path) -> None:

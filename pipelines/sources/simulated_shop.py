@@ -9,20 +9,35 @@ It serves demos, load and laws; a model that does well on it has shown nothing. 
     start: 2025-01-06         # day 0
     chinese_share: 0.3        # of the users; the others write English
     truth: truth              # folder for the ground truth, beside this file; without the key it is not kept
+    media: true               # a picture for each product, a sound for some; without the key there are none
 
 All keys are optional, and so is the file. See docs/simulated-shop.md.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
-from pipelines.contracts import CAMPAIGNS, COUPONS, EVENTS, LINE, PRODUCTS, QUERIES, REVIEWS, SUPPORT_MESSAGES, USERS
+from pipelines.contracts import (
+    CAMPAIGNS,
+    COUPONS,
+    EVENTS,
+    LINE,
+    MEDIA_ENTITIES,
+    PRODUCTS,
+    QUERIES,
+    REVIEWS,
+    SUPPORT_MESSAGES,
+    USERS,
+)
 from pipelines.sources import Delivery, LandRequest, Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from pipelines.sources._shop.catalogue import Row
+    from pipelines.sources._shop.truth import Truth
+    from pipelines.sources._shop.world import World
 
 NAME = "simulated_shop"
 _BATCH = 20_000
@@ -66,8 +81,22 @@ def land(request: LandRequest) -> Iterator[Delivery]:
         )
         for entity, rows in feeds:
             yield Delivery(entity, day, "shop", _batches(rows))
+        if settings.media:
+            yield from _media(world, number, kept)
         if kept:
             kept.write_day(number, reviews, messages)
+
+
+def _media(world: "World", number: int, kept: "Truth | None") -> Iterator[Delivery]:
+    """A file is drawn when whoever writes the rows asks for its content."""
+    from pipelines.sources._shop import media
+
+    files = list(media.files_of(world, number))
+    for entity in MEDIA_ENTITIES:
+        rows = _batches(media.rows_of(files, entity.name))
+        yield Delivery(entity.name, world.settings.day(number), "shop", rows, partial(media.content, world))
+    if kept:
+        kept.write_media(number, files)
 
 
 def _batches(rows: "Iterator[Row]") -> "Iterator[pa.RecordBatch]":

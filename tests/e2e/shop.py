@@ -1,14 +1,20 @@
 """A tiny shop that misbehaves like a real one: the landing files of ten days, always the same for a seed.
 
 Repeated lines, a file delivered again the next day, rows one to three days late, rows too late, malformed lines,
-anonymous visitors, returns, a price change, a closed day.
+anonymous visitors, returns, a price change, a closed day; pictures, of which one is cut and one never came.
 """
 
+import hashlib
+import io
 import json
 import random
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
+
+from pipelines.media.store import FOLDER, put
 
 FIRST = date(2024, 5, 1)
 DAYS = tuple(FIRST + timedelta(n) for n in range(10))
@@ -27,6 +33,8 @@ def deliveries(seed: int = 7) -> dict[date, dict[str, Delivery]]:
     landed[FIRST]["users"] = {"users.jsonl": [json.dumps(u) for u in _users()]}
     for day, lines in _reviews().items():
         landed[day]["reviews"] = {"reviews.jsonl": lines}
+    for day, lines in _images().items():
+        landed[day]["product_images"] = {"images.jsonl": lines}
     landed[DAYS[3]]["products"] = {"prices.jsonl": [json.dumps({**p, "price": "9.50"}) for p in _products(rng)[:3]]}
     previous: list[str] = []
     for day in DAYS:
@@ -86,6 +94,30 @@ def _reviews() -> dict[date, list[str]]:
     }
 
 
+def _pictures() -> list[bytes]:
+    """Two pictures, and half of one."""
+    made = []
+    for shade in (40, 200):
+        file = io.BytesIO()
+        Image.linear_gradient("L").point(lambda v, shade=shade: v ^ shade).resize((32, 32)).save(file, "PNG")
+        made.append(file.getvalue())
+    return [*made, made[0][: len(made[0]) // 2]]
+
+
+def _images() -> dict[date, list[str]]:
+    """Of two deliveries: one picture of three items, a cut one, one that never came; later another one of an item."""
+
+    def image(item: int, content: bytes) -> str:
+        digest = hashlib.sha256(content).hexdigest()
+        return json.dumps({"item_id": ITEMS[item], "position": 1, "uri": f"{ITEMS[item]}.png", "content_hash": digest})
+
+    light, dark, cut = _pictures()
+    return {
+        FIRST: [image(0, light), image(1, dark), image(2, light), image(3, cut), image(4, b"never delivered")],
+        DAYS[6]: [image(0, dark), image(0, dark)],
+    }
+
+
 def _users() -> list[dict[str, Any]]:
     return [{"user_id": u, "attributes": {"country": ["France", "Spain"][n % 2]}} for n, u in enumerate(USERS)]
 
@@ -129,6 +161,8 @@ def land(home: Path, days: list[date] | None = None, seed: int = 7, shop: str = 
             folder.mkdir(parents=True, exist_ok=True)
             for name, lines in files.items():
                 (folder / name).write_text("\n".join(lines) + "\n")
+    for content in _pictures():
+        put(home / "landing" / shop / FOLDER, content)
     close_on(home, CLOSED, shop)
 
 

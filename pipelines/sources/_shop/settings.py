@@ -15,7 +15,10 @@ from pipelines.errors import UsageError
 
 @dataclass(frozen=True)
 class ShopSettings:
-    """How large the shop is. Day 0 is `start`; `truth` is the folder for the ground truth, None to keep none."""
+    """How large the shop is. Day 0 is `start`; `truth` is the folder for the ground truth, None to keep none.
+
+    `media`: whether pictures and sounds are delivered.
+    """
 
     users: int = 500
     products: int = 300
@@ -24,6 +27,7 @@ class ShopSettings:
     start: dt.date = dt.date(2025, 1, 6)
     chinese_share: float = 0.3
     truth: Path | None = None
+    media: bool = False
 
     def day(self, number: int) -> dt.date:
         return self.start + dt.timedelta(number)
@@ -56,6 +60,10 @@ def _checked(path: Path, key: str, value: Any) -> Any:
     if key in _LEAST:
         if type(value) is not int or value < _LEAST[key]:
             raise UsageError(f"{path}: {key} must be a whole number from {_LEAST[key]}, not {value!r}")
+        return value
+    if key == "media":
+        if type(value) is not bool:
+            raise UsageError(f"{path}: media must be true or false, not {value!r}")
         return value
     if key == "chinese_share":
         if type(value) not in (int, float) or not 0 <= value <= 1:

@@ -16,11 +16,12 @@ from pipelines.landing import SOURCE_FILE
 from pipelines.sources._shop.afterwards import Past
 from pipelines.sources._shop.catalogue import campaign_id
 from pipelines.sources._shop.lexicon import ASPECTS, BRANDS, CATEGORIES, COLOURS, LANGUAGES
+from pipelines.sources._shop.media import File
 from pipelines.sources._shop.queries import ANY, Queries
 from pipelines.sources._shop.reviews import Review
 from pipelines.sources._shop.sessions import EXAMINED
 from pipelines.sources._shop.support import Message
-from pipelines.sources._shop.world import HAS_ASPECT, World, item_ids, user_ids
+from pipelines.sources._shop.world import HAS_ASPECT, World, item_id, item_ids, user_ids
 
 _REVIEW = pa.schema(
     [("review_id", pa.string()), ("is_correction", pa.bool_()), ("sentiment", pa.float64()), ("language", pa.string()),
@@ -33,6 +34,10 @@ _MESSAGE = pa.schema([("message_id", pa.string()), ("intent", pa.string()), ("la
 _PERSONAL = pa.schema(
     [("entity", pa.string()), ("id", pa.string()), ("column", pa.string()), ("kind", pa.string()),
      ("start", pa.int32()), ("end", pa.int32())]
+)  # fmt: skip
+_MEDIA = pa.schema(
+    [("entity", pa.string()), ("item_id", pa.string()), ("position", pa.int32()), ("uri", pa.string()),
+     ("hostile", pa.string())]
 )  # fmt: skip
 
 
@@ -72,6 +77,16 @@ class Truth:
             ("personal_data", _PERSONAL, personal),
         ):
             self._write(f"{name}/{date}.parquet", pa.Table.from_pylist(rows, schema=schema))
+
+    def write_media(self, day: int, files: list[File]) -> None:
+        """Which delivered files are spoiled, and how."""
+        rows = [
+            {"entity": f.entity, "item_id": item_id(f.number), "position": f.position, "uri": f.uri,
+             "hostile": f.hostile}
+            for f in files
+        ]  # fmt: skip
+        date = f"date={self.past.world.settings.day(day)}"
+        self._write(f"media/{date}.parquet", pa.Table.from_pylist(rows, schema=_MEDIA))
 
     def _write(self, name: str, table: pa.Table) -> None:
         content = BytesIO()

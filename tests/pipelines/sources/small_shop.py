@@ -7,7 +7,7 @@ from pathlib import Path
 
 START, DAYS = dt.date(2025, 1, 6), 34
 LAST = START + dt.timedelta(DAYS - 1)
-SHOP = {"users": 400, "products": 96, "days": DAYS, "seed": 7, "truth": "truth"}
+SHOP = {"users": 400, "products": 96, "days": DAYS, "seed": 7, "truth": "truth", "media": True}
 
 Rows = Callable[[str], list[dict]]
 

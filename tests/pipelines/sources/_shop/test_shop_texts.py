@@ -11,6 +11,7 @@ import pytest
 from small_shop import LAST, START, Rows, write
 
 from pipelines import fence, land
+from pipelines.contracts import MEDIA_ENTITIES
 from pipelines.preprocess.job import preprocess
 from pipelines.settings import Batch, Settings
 from pipelines.sources._shop.personal import HOSTILE
@@ -124,5 +125,10 @@ def test_the_contract_takes_all_but_two_kinds_of_hostile_text(tmp_path: Path, mo
     kinds = [kind for path in tmp_path.glob("truth/reviews/*") for kind in pq.read_table(path)["hostile"].to_pylist()]
     assert set(kinds) == {*HOSTILE, None}  # without words there is nothing to be hostile with
     refused = kinds.count("nul") + kinds.count("long")
-    assert sum(row["rows"] for row in manifest["quarantine"]) == refused
+    spoiled = [kind for path in tmp_path.glob("truth/media/*") for kind in pq.read_table(path)["hostile"].to_pylist()]
+    media = {entity.name for entity in MEDIA_ENTITIES}
+    counts = dict.fromkeys((True, False), 0)
+    for row in manifest["quarantine"]:
+        counts[row["entity"] in media] += row["rows"]
+    assert counts == {True: sum(map(bool, spoiled)), False: refused} and counts[True]
     assert manifest["entities"]["reviews"]["rows"] == len(kinds) - refused

@@ -1,0 +1,1 @@
+"""Pictures and sounds of products: from delivered files to arrays, and to one vector for each content."""
