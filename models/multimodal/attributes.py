@@ -1,25 +1,28 @@
 """Attributes of a product from whatever is known of it: the towers' readings and the fusion's, pooled.
 
-A logarithmic pool (Genest and Zidek 1986): log chance = Σ weight · log chance of each reading, made to sum to 1. A reading
-that is unsure of everything adds the same to all classes, so that the picture decides where the title is silent.
+A logarithmic pool (Genest and Zidek 1986): log chance = Σ weight · log chance of each reading, made to sum to 1. A
+reading that is unsure of everything adds the same to all classes: the picture decides where the title is silent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from models.multimodal.configs import FUSED, KINDS
+from models.multimodal.configs import FUSED, KINDS, PHRASES, TEXT
 
 Pools = dict[str, dict[str, list[float]]]
-"""By attribute and by subset of kinds (`image+text`): weights of the readings in the order KINDS, then the fusion's."""
-READINGS = (*KINDS, FUSED)
+"""By attribute and by subset of kinds (`image+text`): weights of the readings, in the order of `readings_of`."""
 NONE = "none"
+MOST = 20.0
 STEPS = 60
 
 
 def subset(present: np.ndarray) -> list[str]:
     """The name of each row's subset of kinds, from bool [n, kinds]."""
-    names = {tuple(row): "+".join(k for k, here in zip(KINDS, row, strict=True) if here) for row in np.unique(present, axis=0)}
+    names = {
+        tuple(row): "+".join(k for k, here in zip(KINDS, row, strict=True) if here)
+        for row in np.unique(present, axis=0)
+    }
     return [names[tuple(row)] or NONE for row in present]
 
 
@@ -37,13 +40,21 @@ def pooled(logs: Mapping[str, np.ndarray], present: np.ndarray, weights: Mapping
             continue
         readings = readings_of(name, logs)
         given = weights.get(name, [1 / len(readings)] * len(readings))
-        found[rows] = sum(w * logs[reading][rows].astype(np.float64) for w, reading in zip(given, readings, strict=True))
+        found[rows] = sum(
+            w * logs[reading][rows].astype(np.float64) for w, reading in zip(given, readings, strict=True)
+        )
     return softmax(found)
 
 
-def readings_of(name: str, logs: Mapping[str, np.ndarray]) -> list[str]:
-    """Which readings a subset has, the fusion's last."""
-    return [kind for kind in name.split("+") if kind in logs] + [FUSED]
+def readings_of(name: str, logs: Iterable[str]) -> list[str]:
+    """Which of the readings in `logs` a subset has: its towers', that of its title's n-grams, the fusion's."""
+    kinds = name.split("+")
+    given = set(logs)
+    return [
+        *(kind for kind in kinds if kind in given),
+        *([PHRASES] if TEXT in kinds and PHRASES in given else []),
+        FUSED,
+    ]
 
 
 def fit_weights(logs: list[np.ndarray], answer: np.ndarray, ridge: float = 1e-2) -> list[float]:
@@ -65,7 +76,9 @@ def fit_weights(logs: list[np.ndarray], answer: np.ndarray, ridge: float = 1e-2)
         value = -np.log(np.maximum(chance[rows, answer], 1e-300)).mean() + ridge * ((weights - start) ** 2).sum()
         return float(value), slope
 
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, 5)] * len(logs), options={"maxiter": STEPS})
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=[(0, MOST)] * len(logs), options={"maxiter": STEPS}
+    )
     return [float(weight) for weight in found.x]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 IMAGE, TEXT, AUDIO = "image", "text", "audio"
 KINDS = (IMAGE, TEXT, AUDIO)
 """Modalities, in the order in which they are laid side by side."""
-FUSED = "fused"
+PHRASES, FUSED = "phrases", "fused"
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Words:
-    """`sentences`: the frozen encoder read beside the n-grams: `auto` (what the packages bring for these texts), `none`,
-    or a hub name or local folder.
+    """`sentences`: the frozen encoder read beside the n-grams: `auto` (what the packages bring for these texts),
+    `none`, or a hub name or local folder.
     """
 
     bits: int = 14  # of a bucket, of words and of letter groups each

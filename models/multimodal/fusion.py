@@ -22,10 +22,11 @@ class Fusion(nn.Module):
         self.keys, self.values = nn.Linear(dimension, dimension), nn.Linear(dimension, dimension)
         self.answer = nn.Linear(dimension, dimension)
         self.norm = nn.LayerNorm(dimension)
-        self.mixed = nn.Sequential(nn.Linear(dimension, 2 * dimension), nn.GELU(), nn.Linear(2 * dimension, dimension))
-        for last in (self.answer, self.mixed[2]):
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+        last = nn.Linear(2 * dimension, dimension)
+        self.mixed = nn.Sequential(nn.Linear(dimension, 2 * dimension), nn.GELU(), last)
+        for zero in (self.answer, last):
+            nn.init.zeros_(zero.weight)
+            nn.init.zeros_(zero.bias)
 
     def forward(self, vectors: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
         """`vectors` float [n, kinds, d] of length 1, `present` bool [n, kinds]; float [n, d], zeros where none is."""

@@ -14,11 +14,13 @@ from torch import nn
 from models.devices import device_of
 from models.loop import Fitted, LoopConfig, fit
 from models.multimodal.attributes import NONE, Pools, fit_weights, readings_of, subset
-from models.multimodal.configs import FUSED, IMAGE, KINDS, TEXT, Config, as_json
+from models.multimodal.configs import FUSED, KINDS, PHRASES, TEXT, Config, as_json
 from models.multimodal.fusion import contrast
 from models.multimodal.images import Pretrained
 from models.multimodal.media import Media, Prepared, kinds_of, prepared
 from models.multimodal.net import Net, Shape
+from models.multimodal.phrases import Phrases
+from models.multimodal.phrases import fit as fit_phrases
 from models.multimodal.retrieval import found_at
 from models.multimodal.space import Space, fuse, hear
 from models.multimodal.words import Reader, encoder_for, rarity
@@ -51,8 +53,8 @@ class Learned:
 def learn(
     products: Products, config: Config, device: str, folder: Path, observe: Callable[[dict[str, float]], None]
 ) -> Learned:
-    """A space of these products. A killed run goes on in `folder`; equal products, config, device and threads give equal
-    bits. Raises ValueError where no product has a picture, a word or a sound.
+    """A space of these products. A killed run goes on in `folder`; equal products, config, device and threads
+    give equal bits. Raises ValueError where no product has a picture, a word or a sound.
     """
     media, place, training = products.media, device_of(device), config.training
     kinds = kinds_of(media)
@@ -76,8 +78,10 @@ def learn(
     )  # fmt: skip
     fitted = fit(net, task, loop, folder / _digest(products, config), place, observe)
     net.eval()
-    pools = task.pools(net, classes)
-    return Learned(Space(net, reader, classes, pools, (sentences, pictures), place), fitted, held_out)
+    titled = train[store.present[train, KINDS.index(TEXT)]]
+    phrases = fit_phrases(store.read.bags[titled], {name: answer[titled] for name, answer in answers.items()}, classes)
+    pools = task.pools(net, classes, phrases)
+    return Learned(Space(net, reader, classes, phrases, pools, (sentences, pictures), place), fitted, held_out)
 
 
 def split(media: Media, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -172,7 +176,9 @@ class Task:
             left, right = torch.from_numpy(batch.pairs.T.copy()).to(self.device)
             same = (left[:, None] == left) | (right[:, None] == right)
             loss = loss + contrast(fused[left], fused[right], sharpness, same)
-        return loss + self.config.training.attributes * self._attributes(own, said.states, state, batch), len(batch.rows)
+        return loss + self.config.training.attributes * self._attributes(own, said.states, state, batch), len(
+            batch.rows
+        )
 
     def _between(
         self, vectors: torch.Tensor, present: torch.Tensor, codes: torch.Tensor, sharpness: torch.Tensor
@@ -225,17 +231,22 @@ class Task:
             for b in range(a):
                 rows = present[:, a] & present[:, b]
                 if rows.sum() > 1:
-                    values += [float(found_at(vectors[rows, x], vectors[rows, y], (10,))[10].mean()) for x, y in ((a, b), (b, a))]
+                    values += [
+                        float(found_at(vectors[rows, x], vectors[rows, y], (10,))[10].mean())
+                        for x, y in ((a, b), (b, a))
+                    ]
         for name in self.answers:
             answer = self.answers[name][self.held_out]
             if (answer >= 0).any():
                 values.append(float((logs[FUSED][name].argmax(axis=1) == answer)[answer >= 0].mean()))
         return float(np.mean(values)) if values else None
 
-    def pools(self, net: Net, classes: dict[str, list[str]]) -> Pools:
+    def pools(self, net: Net, classes: dict[str, list[str]], phrases: Phrases) -> Pools:
         """Weights of the readings, found on the held-out products for every subset of what they have."""
         found: Pools = {}
         vectors, present, logs = self._heard(net)
+        titled = present[:, KINDS.index(TEXT)]
+        logs[PHRASES] = phrases.logs(self.store.read.bags[self.held_out], titled)
         for name, all_classes in classes.items():
             answer = self.answers[name]
             counts = np.bincount(answer[self.train][answer[self.train] >= 0], minlength=len(all_classes))
@@ -247,7 +258,9 @@ class Task:
                     continue
                 _, fused = fuse(net, vectors[rows], np.broadcast_to(part, (int(rows.sum()), len(KINDS))), self.device)
                 label = subset(part[None])[0]
-                readings = [fused[name] if kind == FUSED else logs[kind][name][rows] for kind in readings_of(label, logs)]
+                readings = [
+                    fused[name] if kind == FUSED else logs[kind][name][rows] for kind in readings_of(label, logs)
+                ]
                 found[name][label] = fit_weights(readings, answer[rows])
         return found
 

@@ -68,7 +68,9 @@ def prepared(media: Media, config: Config, reader: Reader, encoder: Pretrained |
         raise ValueError(f"pictures are {media.pixels.shape[1:]}, the tower reads {(size, size, 3)}")
     present = media.present()
     images = media.pixels if encoder is None else encoder.encode_all(media.pixels)
-    sounds = [log_mel(media.waves[n : n + 64], config.sounds).astype(np.float16) for n in range(0, len(media.waves), 64)]
+    sounds = [
+        log_mel(media.waves[n : n + 64], config.sounds).astype(np.float16) for n in range(0, len(media.waves), 64)
+    ]
     frames = log_mel([], config.sounds)
     mels = np.concatenate(sounds) if sounds else frames.astype(np.float16)
     sound = media.sound if len(media.sound) else np.full(len(media), -1, np.int64)
@@ -77,10 +79,8 @@ def prepared(media: Media, config: Config, reader: Reader, encoder: Pretrained |
 
 def kinds_of(media: Media) -> tuple[str, ...]:
     here = media.present().any(axis=0)
-    return tuple(kind for kind, some in zip(KINDS, here, strict=True) if some)
+    return tuple(kind for place, kind in enumerate(KINDS) if here[place])
 
 
 def of_titles(titles: Sequence[str | None], size: int) -> Media:
     return Media(titles, np.zeros((0, size, size, 3), np.uint8), np.full(len(titles), -1, np.int64))
-
-

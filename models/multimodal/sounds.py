@@ -40,7 +40,7 @@ def log_mel(waves: Sequence[np.ndarray], config: Sounds) -> np.ndarray:
 
 @cache
 def mel_bands(mels: int) -> np.ndarray:
-    """float32 [257, mels]: triangles of equal width on the mel scale, 2595 · log10(1 + f / 700) (O'Shaughnessy 1987)."""
+    """float32 [257, mels]: triangles, equally wide on the mel scale 2595 · log10(1 + f / 700) (O'Shaughnessy 1987)."""
     top = 2595 * np.log10(1 + RATE / 2 / 700)
     edges = 700 * (10 ** (np.linspace(0, top, mels + 2) / 2595) - 1)
     hertz = np.arange(POINTS // 2 + 1) * RATE / POINTS

@@ -11,10 +11,11 @@ import torch
 from models.artefact import ArtefactError, load_artefact, save_artefact
 from models.devices import device_of
 from models.multimodal.attributes import Pools, pooled
-from models.multimodal.configs import AUDIO, FUSED, IMAGE, KINDS, TEXT, Config, as_json, from_json
+from models.multimodal.configs import AUDIO, FUSED, IMAGE, KINDS, PHRASES, TEXT, Config, as_json, from_json
 from models.multimodal.images import Pretrained
 from models.multimodal.media import Media, Prepared, of_titles, prepared
 from models.multimodal.net import Net, Shape
+from models.multimodal.phrases import Phrases, restore
 from models.multimodal.words import Reader, encoder_named
 
 FORMAT = "space-1"
@@ -44,12 +45,14 @@ class Space:
         net: Net,
         reader: Reader,
         classes: Mapping[str, Sequence[str]],
+        phrases: Phrases,
         pools: Pools,
         encoder: tuple[str, Pretrained | None],
         device: torch.device,
         name: str = "unsaved",
     ) -> None:
-        self.net, self.reader, self.classes, self.pools = net.eval().to(device), reader, dict(classes), pools
+        self.net, self.reader, self.classes = net.eval().to(device), reader, dict(classes)
+        self.phrases, self.pools = phrases, pools
         self._sentences, self._pictures = encoder
         self.device, self.name = device, name
 
@@ -77,7 +80,9 @@ class Space:
     def sounds(self, waves: Sequence[np.ndarray]) -> np.ndarray:
         """float [t] at 16 kHz each, to float32 [n, d]."""
         silent = of_titles([None] * len(waves), self.config.pictures.size)
-        return self.heard(Media(silent.titles, silent.pixels, silent.picture, waves, np.arange(len(waves))))[AUDIO].vectors
+        return self.heard(Media(silent.titles, silent.pixels, silent.picture, waves, np.arange(len(waves))))[
+            AUDIO
+        ].vectors
 
     def fused(self, vectors: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray]) -> np.ndarray:
         """One vector of each product from those of its modalities, float32 [n, d]; zeros where none is present.
@@ -95,15 +100,20 @@ class Space:
         )
 
     def guesses(self, media: Media, hidden: Sequence[str] = ()) -> dict[str, np.ndarray]:
-        """Chances float64 [n, classes] of each attribute from all that is known of each product; without any, the shares
-        seen in training. `hidden`: kinds that are not looked at.
+        """Chances float64 [n, classes] of each attribute from all that is known of each product; where that is nothing,
+        the shares seen in training. `hidden`: kinds that are not looked at.
         """
-        here = media.present() & [kind in self.kinds and kind not in hidden for kind in KINDS]
-        heard = self.heard(media)
-        logs = {kind: heard[kind].logs for kind in heard}
-        vectors = {kind: heard[kind].vectors for kind in heard}
+        store = prepared(media, self.config, self.reader, self._pictures)
+        here = store.present & [kind in self.kinds and kind not in hidden for kind in KINDS]
+        heard = hear(self.net, store, self.device)
+        logs = {kind: found.logs for kind, found in heard.items()}
+        logs[PHRASES] = self.phrases.logs(store.read.bags, store.present[:, KINDS.index(TEXT)])
+        vectors = {kind: found.vectors for kind, found in heard.items()}
         logs[FUSED] = self._fused(vectors, {kind: here[:, KINDS.index(kind)] for kind in heard})[1]
-        return {name: pooled({kind: found[name] for kind, found in logs.items()}, here, self.pools[name]) for name in self.classes}
+        return {
+            name: pooled({reading: found[name] for reading, found in logs.items()}, here, self.pools[name])
+            for name in self.classes
+        }
 
     def heard(self, media: Media) -> dict[str, Heard]:
         """What each tower makes of the products, by kind; kinds that were never trained are left out."""
@@ -123,7 +133,7 @@ class Space:
     def save(self, parent: Path) -> str:
         """The version under `parent`, which becomes the name; equal spaces have an equal one."""
         arrays = {f"net.{name}": value.detach().cpu().numpy() for name, value in self.net.state_dict().items()}
-        arrays["rarity"] = self.reader.rarity
+        arrays |= {"rarity": self.reader.rarity, **self.phrases.arrays()}
         meta: dict[str, Any] = {
             "format": FORMAT, "config": as_json(self.config), "kinds": self.kinds, "sentences": self._sentences,
             "widths": [self.net.shape.sentences, self.net.shape.features], "classes": self.classes, "pools": self.pools,
@@ -140,13 +150,17 @@ class Space:
         if meta.get("format") != FORMAT:
             raise ArtefactError(f"{folder} holds no space of products; train again")
         place, config = device_of(device), from_json(meta["config"])
-        shape = Shape(tuple(meta["kinds"]), *meta["widths"], {name: len(all_) for name, all_ in meta["classes"].items()})
-        net = Net(config, shape)
+        sentences, features = meta["widths"]
+        sizes = {name: len(known) for name, known in meta["classes"].items()}
+        net = Net(config, Shape(tuple(meta["kinds"]), sentences, features, sizes))
         state = {name.removeprefix("net."): value for name, value in arrays.items() if name.startswith("net.")}
         net.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
         reader = Reader(config.words, arrays["rarity"], encoder_named(meta["sentences"], device))
         pictures = Pretrained(config.pictures.source, place) if config.pictures.source else None
-        return cls(net, reader, meta["classes"], meta["pools"], (meta["sentences"], pictures), place, folder.name)
+        phrases = restore(arrays, list(meta["classes"]))
+        return cls(
+            net, reader, meta["classes"], phrases, meta["pools"], (meta["sentences"], pictures), place, folder.name
+        )
 
 
 @torch.inference_mode()

@@ -22,7 +22,7 @@ Bag = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
 @dataclass(frozen=True)
 class Read:
-    """Texts as the tower reads them: `bags` float32 [n, 2 · 2^bits], `sentences` float32 [n, h], h 0 without encoder."""
+    """Texts as the tower reads them: `bags` float32 [n, 2 · 2^bits]; `sentences` float32 [n, h], h 0 without any."""
 
     bags: sparse.csr_array
     sentences: np.ndarray
