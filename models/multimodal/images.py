@@ -21,9 +21,9 @@ class ImageTower(nn.Module):
         super().__init__()
         first = config.widths[0]
         self.stem = nn.Sequential(_convolution(3, first, 2), nn.ReLU())
-        pairs = zip((first, *config.widths[:-1]), config.widths, strict=True)
-        self.stages = nn.ModuleList(_Block(a, b, 1 if n == 0 else 2) for n, (a, b) in enumerate(pairs))
-        self.width = first + sum(config.widths) + config.widths[-1]
+        pairs = zip(config.widths[:-1], config.widths[1:], strict=True)
+        self.stages = nn.ModuleList(_Block(read, made) for read, made in pairs)
+        self.width = sum(config.widths) + config.widths[-1]
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -40,12 +40,11 @@ class ImageTower(nn.Module):
 
 
 class _Block(nn.Module):
-    def __init__(self, read: int, made: int, stride: int) -> None:
+    def __init__(self, read: int, made: int) -> None:
         super().__init__()
-        self.first = _convolution(read, made, stride)
+        self.first = _convolution(read, made, 2)
         self.second = _convolution(made, made, 1)
-        same = stride == 1 and read == made
-        self.past = nn.Identity() if same else _convolution(read, made, stride, kernel=1)
+        self.past = _convolution(read, made, 2, kernel=1)
 
     def forward(self, state: torch.Tensor) -> torch.Tensor:
         return F.relu(self.second(F.relu(self.first(state))) + self.past(state))
@@ -58,7 +57,7 @@ def _convolution(read: int, made: int, stride: int, kernel: int = 3) -> nn.Seque
 def normed(width: int) -> nn.BatchNorm2d:
     """Batch normalisation; its step counter is a float, since a running mean of weights cannot follow an integer."""
     norm = nn.BatchNorm2d(width)
-    norm.register_buffer("num_batches_tracked", torch.zeros(()))
+    norm.register_buffer("num_batches_tracked", torch.zeros(1))
     return norm
 
 

@@ -73,8 +73,8 @@ def learn(
     task = Task(config, store, answers, codes_of(media), products.pairs, train, held_out, place)
     loop = LoopConfig(
         epochs=training.epochs, patience=training.epochs, learning_rate=training.learning_rate,
-        average=training.average, weight_decay=training.weight_decay, warmup_steps=100, checkpoint_steps=1000,
-        seed=training.seed,
+        average=training.average, weight_decay=training.weight_decay, warmup_steps=training.warmup,
+        checkpoint_steps=1000, seed=training.seed,
     )  # fmt: skip
     fitted = fit(net, task, loop, folder / _digest(products, config), place, observe)
     net.eval()

@@ -62,7 +62,7 @@ class Net(nn.Module):
                 for number, name in enumerate(self.names)
             }
         )
-        self.sharpness = nn.Parameter(torch.tensor(2.3))  # the logarithm of what cosines are multiplied with
+        self.sharpness = nn.Parameter(torch.tensor([2.3]))  # the logarithm of what cosines are multiplied with
 
     def forward(self, inputs: dict[str, Inputs], present: torch.Tensor) -> Said:
         """`inputs` by kind, of the rows that have it only; `present` bool [n, kinds]."""
