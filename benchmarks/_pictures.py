@@ -17,7 +17,7 @@ def read_pictures(place: Path, size: int, wanted: Callable[[str], str | None]) -
     out. A picture keeps its proportions, on white.
     """
     found = {}
-    for path, content in _files(place):
+    for path, content in _files(place, SUFFIXES):
         name = wanted(path)
         pixels = decoded(content, size) if name is not None else None
         if name is not None and pixels is not None:
@@ -45,16 +45,22 @@ def decoded(content: bytes, size: int) -> np.ndarray | None:
     return np.asarray(room)
 
 
-def _files(place: Path) -> Iterator[tuple[str, bytes]]:
-    """Path and content of each picture file."""
+def read_texts(place: Path, wanted: Callable[[str], str | None]) -> dict[str, str]:
+    """Texts by the name that `wanted` gives them, likewise."""
+    found = {wanted(path): content.decode(errors="replace") for path, content in _files(place, {".txt", ".csv"})}
+    return {name: text for name, text in found.items() if name is not None}
+
+
+def _files(place: Path, suffixes: set[str]) -> Iterator[tuple[str, bytes]]:
+    """Path and content of each file that ends so."""
     if place.is_dir():
         for path in sorted(place.rglob("*")):
-            if path.suffix.lower() in SUFFIXES and path.is_file():
+            if path.suffix.lower() in suffixes and path.is_file():
                 yield path.relative_to(place).as_posix(), path.read_bytes()
         return
     with tarfile.open(place) as archive:
         for member in archive:
-            if member.isfile() and Path(member.name).suffix.lower() in SUFFIXES:
+            if member.isfile() and Path(member.name).suffix.lower() in suffixes:
                 opened = archive.extractfile(member)
                 assert opened is not None
                 yield member.name, opened.read()

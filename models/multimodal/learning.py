@@ -34,12 +34,14 @@ LEAST_ROWS = 30
 @dataclass(frozen=True)
 class Products:
     """What is learned from. `labels` by attribute, one of each product or None. `pairs` int64 [p, 2]: products (rows)
-    that were bought together or one after the other, all of them before the night the space is for.
+    that were bought together or one after the other, all of them before the night the space is for. `held_out`: rows
+    that decide and are not trained on; None: drawn, see `split`.
     """
 
     media: Media
     labels: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
     pairs: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    held_out: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,11 @@ def learn(
     kinds = kinds_of(media)
     if not kinds:
         raise ValueError("no product has a picture, a title or a sound")
-    train, held_out = split(media, training.held_out, training.seed)
+    if products.held_out is None:
+        train, held_out = split(media, training.held_out, training.seed)
+    else:
+        held_out = products.held_out
+        train = np.setdiff1d(np.flatnonzero(media.present().any(axis=1)), held_out)
     texts = [clean(media.titles[row] or "") for row in train]
     sentences, encoder = encoder_for(texts, config.words.sentences, device)
     reader = Reader(config.words, rarity([text for text in texts if text], config.words.bits), encoder)
@@ -298,6 +304,6 @@ def _digest(products: Products, config: Config) -> str:
     media = products.media
     told = json.dumps([as_json(config), list(media.titles), {k: list(v) for k, v in products.labels.items()}])
     found = hashlib.sha256(told.encode())
-    for array in (media.pixels, media.picture, products.pairs, media.sound, *media.waves):
-        found.update(np.ascontiguousarray(array).data)
+    for array in (media.pixels, media.picture, products.pairs, products.held_out, media.sound, *media.waves):
+        found.update(b"drawn" if array is None else np.ascontiguousarray(array).data)
     return found.hexdigest()[:16]
