@@ -1,0 +1,1 @@
+"""One space for what a product looks like, is called and sounds like."""
