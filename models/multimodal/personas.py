@@ -19,13 +19,13 @@ NAME = "persona {}"
 
 @dataclass(frozen=True)
 class PersonaConfig:
-    """`steady`: how alike two groupings from different users must be (adjusted Rand index) for a number of groups."""
+    """`slack`: how much less than the steadiest number of groups another may be (adjusted Rand index), to be finer."""
 
     fewest: int = 2
     most: int = 12
-    steady: float = 0.6
+    slack: float = 0.15
     resamples: int = 4
-    restarts: int = 4
+    restarts: int = 6
     rounds: int = 50
     learners: int = 20_000
     least_share: float = 0.02  # of the users, in the smallest group
@@ -33,8 +33,12 @@ class PersonaConfig:
 
 @dataclass(frozen=True)
 class Personas:
-    """k groups; users without a vector belong to none."""
+    """k groups; users without a vector belong to none.
 
+    Directions are told apart as seen from `middle`: what all users of a shop have in common tells nobody from others.
+    """
+
+    middle: np.ndarray  # float32 [d], mean of the users' vectors of length 1
     centroids: np.ndarray  # float32 [k, d], length 1
     of: np.ndarray  # int32 [U], −1 without a vector
     cosine: np.ndarray  # float32 [U], with the own centroid; 0 without a vector
@@ -47,24 +51,29 @@ class Personas:
         return [order[self.of[order] == group] for group in range(len(self.centroids))]
 
 
-def group(vectors: np.ndarray, config: PersonaConfig, centroids: np.ndarray | None = None) -> Personas:
+def group(vectors: np.ndarray, config: PersonaConfig, before: Personas | None = None) -> Personas:
     """Groups of users by vectors float32 [U, d], whatever their length; spherical k-means (Dhillon and Modha 2001).
 
     The number of groups is the largest for which two groupings, each learned from a half of the users, agree about all
-    of them (mean adjusted Rand index of `resamples` pairs of halves ≥ `steady`; Lange et al. 2004) and no group is
-    smaller than `least_share`; where none is that steady, the steadiest. With `centroids`, those of an earlier night in
-    the same space, their number is kept and the search starts from them. Groups are numbered by size, largest first.
+    of them nearly as well as those of the steadiest number do (mean adjusted Rand index of `resamples` pairs of halves,
+    as in Lange et al. 2004, not more than `slack` below), and no group is
+    smaller than `least_share`. With `before`, of an earlier night in the same
+    space, its number and its middle are kept and the search starts there. Groups are numbered by size, largest first.
     """
     rows = unit_rows(vectors)
     said = np.flatnonzero(rows.any(axis=1))
     if not len(said):
-        return Personas(rows[:0], np.full(len(rows), -1, np.int32), np.zeros(len(rows), np.float32), {})
+        nobody = np.full(len(rows), -1, np.int32), np.zeros(len(rows), np.float32)
+        return Personas(np.zeros(rows.shape[1], np.float32), rows[:0], *nobody, {})
     learned = _by_content(rows[drawn(said, config.learners)])
+    middle = learned.mean(axis=0, dtype=np.float64).astype(np.float32) if before is None else before.middle
+    rows[said], learned = unit_rows(rows[said] - middle), unit_rows(learned - middle)
     stability: dict[int, float] = {}
-    if centroids is None:
+    if before is None:
         stability = _stability(learned, config)
         centroids = _best_of(learned, _chosen(stability, learned, config), config, SEED)
-    centroids, _ = _moved(learned, centroids, config.rounds)
+    else:
+        centroids, _ = _moved(learned, before.centroids, config.rounds)
     near = _nearest(rows[said], centroids)
     sizes = np.bincount(near, minlength=len(centroids))
     order = np.lexsort((np.arange(len(sizes)), -sizes))
@@ -74,7 +83,7 @@ def group(vectors: np.ndarray, config: PersonaConfig, centroids: np.ndarray | No
     of, cosine = np.full(len(rows), -1, np.int32), np.zeros(len(rows), np.float32)
     of[said] = place[near]
     cosine[said] = (rows[said] * centroids[near]).sum(axis=1)
-    return Personas(centroids[order], of, cosine, stability)
+    return Personas(middle, centroids[order], of, cosine, stability)
 
 
 def named(personas: Personas, users: list[str], yesterday: Mapping[str, str]) -> list[str]:
@@ -176,12 +185,15 @@ def _stability(rows: np.ndarray, config: PersonaConfig) -> dict[int, float]:
 
 
 def _chosen(stability: dict[int, float], rows: np.ndarray, config: PersonaConfig) -> int:
+    if not stability:
+        return 1
+    steadiest = max(sorted(stability), key=lambda k: stability[k])
     for k in sorted(stability, reverse=True):
-        if stability[k] >= config.steady:
+        if stability[k] >= stability[steadiest] - config.slack:
             near = _nearest(rows, _best_of(rows, k, config, SEED))
             if np.bincount(near, minlength=k).min() >= config.least_share * len(rows):
                 return k
-    return max(sorted(stability), key=lambda k: stability[k]) if stability else 1
+    return steadiest
 
 
 def adjusted_rand(one: np.ndarray, other: np.ndarray) -> float:

@@ -89,7 +89,9 @@ def test_what_lies_in_one_category_is_joined_and_who_searches_leans_to_what_othe
     alone, joined = fit(data, PLAIN), fit(data, PLAIN, Links(categories=sparse.csr_array(np.array([[1.0, 1, 0]]))))
     assert score(alone, data, "ann", "b") == pytest.approx(0, abs=1e-5)
     assert twice(joined, data, "ann", "b") > 0.1 > abs(twice(joined, data, "ann", "c"))
-    links = Links(queries=sparse.csr_array(np.array([[0.0, 0, 1]])), asked=sparse.csr_array(np.array([[1.0], [0], [0]])))
+    links = Links(
+        queries=sparse.csr_array(np.array([[0.0, 0, 1]])), asked=sparse.csr_array(np.array([[1.0], [0], [0]]))
+    )
     asked = fit(data, PLAIN, links)
     assert (asked.users(data, np.array([0]), links) @ asked.items.T)[0, 2] > 0.1
     assert score(asked, data, "ann", "c") == pytest.approx(0, abs=1e-5)  # without the words it is only what ann had
