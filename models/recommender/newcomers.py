@@ -5,6 +5,7 @@ list holds up to `places` new items, however their scores compare: the first hal
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy import sparse
@@ -22,6 +23,15 @@ FEW = 20
 NEIGHBOURS, LEAST = 20, 0.3
 """A newcomer is like its 20 nearest older items where their cosine is at least .3: below, titles share a word."""
 EACH_ONCE = Weighting(power=0.0)
+
+
+class Wanted(Protocol):
+    """New items, and what `placed` asks about them: how much each user wishes for each, and because of what."""
+
+    @property
+    def items(self) -> np.ndarray: ...
+    def wishes(self, data: Interactions, users: np.ndarray) -> sparse.csr_array: ...
+    def reasons(self, data: Interactions, users: np.ndarray, items: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ def newcomers(data: Interactions, fresh: np.ndarray) -> Newcomers:
 def placed(
     ranked: Ranked,
     data: Interactions,
-    found: Newcomers,
+    found: Wanted,
     available: np.ndarray,
     seen: sparse.csr_array | None,
     places: int,
