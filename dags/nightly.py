@@ -2,7 +2,7 @@
 # The night
 
 Turns what a shop delivered for one day into the tables that BI reads the next morning: landing → preprocess → audit →
-lake → warehouse → texts → features → score → audit → marts → publish.
+lake → warehouse → texts → vectors → features → score → audit → marts → publish.
 
 * **When**: every day at 02:00 UTC, for the day before. By hand: *Trigger*, with the date of the night in the form.
 * **Reads**: the shop's delivery of that date. **Writes**: lake, features, scores, marts, and at the end, in one swap,
@@ -70,6 +70,7 @@ with DAG(
     publish_lake = Command(task_id="publish_lake", words=["publish-lake", *DATE], outlets=[LAKE_EVENTS])
     load = Command(task_id="load", words=["load", *DATE], **WAREHOUSE)
     texts = Command(task_id="texts", words=["texts", *DATE], **WAREHOUSE)
+    vectors = Command(task_id="vectors", words=["vectors", *DATE], **WAREHOUSE)
     features = dbt_group("features", NIGHT)
     score = Command(task_id="score", words=["score", *DATE], **WAREHOUSE)
     audit_scores = Command(
@@ -79,5 +80,5 @@ with DAG(
     marts = dbt_group("marts", NIGHT)
     publish = Command(task_id="publish", words=["publish", *DATE], outlets=[MARTS], **WAREHOUSE)
 
-    chain(take_turn, land, preprocess, audit_events, publish_lake, load, texts, features, score)
+    chain(take_turn, land, preprocess, audit_events, publish_lake, load, texts, vectors, features, score)
     chain(score, audit_scores, rescore, marts, publish)

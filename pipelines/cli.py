@@ -142,6 +142,12 @@ def texts(day: RangeDate = None, first: FromOption = None, until: UntilOption = 
 
 
 @app.command()
+def vectors(day: RangeDate = None, first: FromOption = None, until: UntilOption = None) -> None:
+    """Look at what products look and sound like, and at who is like whom, as of the newest night."""
+    _step("vectors", _range(day, first, until))
+
+
+@app.command()
 def features(day: RangeDate = None, first: FromOption = None, until: UntilOption = None) -> None:
     """Build the feature tables as of the newest night (dbt)."""
     _step("features", _range(day, first, until))
@@ -213,7 +219,9 @@ def history(
     )  # fmt: skip
 
 
-FamilyArgument = Annotated[str, typer.Argument(help="A model family: recommender, reviews, search, intents.")]
+FamilyArgument = Annotated[
+    str, typer.Argument(help="A model family: recommender, reviews, search, intents, multimodal.")
+]
 
 
 @app.command()

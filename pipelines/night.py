@@ -14,7 +14,7 @@ from pipelines.settings import Batch, Settings, night
 from pipelines.steps import STEPS, Report, Result, Step, audit_step, run_step
 
 TO_LAKE = ("preprocess", "audit-landing", "audit-events", "publish-lake")
-TO_FEATURES = ("load", "texts", "features", "audit-features")
+TO_FEATURES = ("load", "texts", "vectors", "features", "audit-features")
 TO_BI = ("marts", "publish")
 
 

@@ -11,7 +11,7 @@ from pipelines.faults import fault_point
 from pipelines.second_stage import contenders
 from pipelines.settings import Settings
 from pipelines.tracked import tracking
-from pipelines.training_run import TEXT_FAMILIES, check_family
+from pipelines.training_run import MULTIMODAL, TEXT_FAMILIES, check_family
 
 if TYPE_CHECKING:
     from models.gate import Values, Verdict
@@ -31,7 +31,7 @@ def promote(settings: Settings, family: str, dry_run: bool = False, version: str
     from models.registry import promote as append
 
     check_family(family)
-    if family in TEXT_FAMILIES:
+    if family in (*TEXT_FAMILIES, MULTIMODAL):
         from pipelines.language.promotion import promote_texts
 
         return promote_texts(settings, family, dry_run, version)

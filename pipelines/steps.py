@@ -69,6 +69,12 @@ def _texts(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
     return read_texts(settings, newest_night(settings, batch), attempt)
 
 
+def _vectors(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
+    from pipelines.vectors import read_vectors
+
+    return read_vectors(settings, newest_night(settings, batch), attempt)
+
+
 def _features(settings: Settings, batch: Batch, attempt: Attempt, events: bool = False) -> Result:
     from pipelines import features
 
@@ -145,6 +151,7 @@ STEPS: dict[str, Step] = {
         Step("publish-lake", _publish_lake),
         Step("load", _load, scope="warehouse"),
         Step("texts", _texts, scope="warehouse"),
+        Step("vectors", _vectors, scope="warehouse"),
         Step("features", _features, scope="warehouse"),
         Step("score", _score),
         Step("marts", _marts, scope="warehouse"),

@@ -17,7 +17,7 @@ from pipelines.candidates import fit_floors, judge_champion, learn_and_blend
 from pipelines.faults import fault_point
 from pipelines.settings import Settings
 from pipelines.tracked import tracking
-from pipelines.training_run import TEXT_FAMILIES, Choices, Report, begin, transformer_of
+from pipelines.training_run import MULTIMODAL, TEXT_FAMILIES, Choices, Report, begin, transformer_of
 
 
 def train(
@@ -29,10 +29,10 @@ def train(
 ) -> dict[str, Any]:
     """Fit every floor, the transformer and the blend; judge all on the `test_days` that end with `until`; save them.
 
-    The families of texts are learned by `language.families`. `until` defaults to the newest event date in the lake. The
-    metrics go to `ops.model_metrics`, the models to the registry and, with curves, pictures and a model card, to
-    MLflow; nothing is promoted. Started by torchrun, the first process does all this and the others only share the
-    transformer's steps. The same data and choices end equal.
+    The families of texts are learned by `language.families`, that of products by `vectors.training`. `until` defaults
+    to the newest event date in the lake. The metrics go to `ops.model_metrics`, the models to the registry and, with
+    curves, pictures and a model card, to MLflow; nothing is promoted. Started by torchrun, the first process does all
+    this and the others only share the transformer's steps. The same data and choices end equal.
     """
     from models.devices import first_process
 
@@ -41,6 +41,10 @@ def train(
         from pipelines.language.families import train_texts
 
         return train_texts(settings, family, until, progress or (lambda _: None), chosen)
+    if family == MULTIMODAL:
+        from pipelines.vectors.training import train_multimodal
+
+        return train_multimodal(settings, until, progress or (lambda _: None), chosen)
     run = begin(settings, family, until, progress, chosen)
     config = transformer_of(chosen)
     key = record.key(run, config)

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from models.split import Split
 
 RECOMMENDER, REVIEWS, SEARCH, INTENTS = "recommender", "reviews", "search", "intents"
+MULTIMODAL = "multimodal"
 TEXT_FAMILIES = (REVIEWS, SEARCH, INTENTS)
-FAMILIES = (RECOMMENDER, *TEXT_FAMILIES)
+FAMILIES = (RECOMMENDER, *TEXT_FAMILIES, MULTIMODAL)
 GATE_METRIC = "ndcg"
 ENCODER = "encoder"
 """The config of `reviews` that tunes a transformer as well."""
@@ -95,7 +96,7 @@ def begin(settings: Settings, family: str, until: date | None, progress: Report 
     transformer_of(chosen)
     if chosen.days is not None:
         settings = replace(settings, training_days=chosen.days)
-    until = until or _newest_day(settings)
+    until = until or newest_day(settings)
     cutoff = until - timedelta(settings.test_days)
     split = split_at(settings, cutoff, until)
     available = availability(lake.products(settings, cutoff), split.train.items, cutoff)
@@ -103,7 +104,7 @@ def begin(settings: Settings, family: str, until: date | None, progress: Report 
     return Run(settings, family, cutoff, until, split, available, progress or (lambda _: None))
 
 
-def _newest_day(settings: Settings) -> date:
+def newest_day(settings: Settings) -> date:
     days = lake.landed_days(settings)
     if not days:
         raise NightmarketError("the lake holds no events to train on; run `nightmarket history` first")

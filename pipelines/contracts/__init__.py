@@ -78,6 +78,14 @@ from pipelines.contracts.texts import (
     SCORES_REVIEW_TEXTS,
     TEXT_TABLES,
 )
+from pipelines.contracts.vectors import (
+    SCORES_LOOKALIKE_PRODUCTS,
+    SCORES_PERSONA_TRAITS,
+    SCORES_PERSONAS,
+    SCORES_USER_PERSONAS,
+    SCORES_USER_VECTORS,
+    VECTOR_TABLES,
+)
 
 __all__ = [
     "CAMPAIGNS",
@@ -123,7 +131,10 @@ __all__ = [
     "SCHEMAS",
     "SCORES_ITEM_SUMMARIES",
     "SCORES_ITEM_VECTORS",
+    "SCORES_LOOKALIKE_PRODUCTS",
     "SCORES_NEXT_BASKET",
+    "SCORES_PERSONAS",
+    "SCORES_PERSONA_TRAITS",
     "SCORES_PROPENSITY",
     "SCORES_QUERY_PRODUCTS",
     "SCORES_RECOMMENDATIONS",
@@ -133,6 +144,8 @@ __all__ = [
     "SCORES_RULE_EFFECTS",
     "SCORES_SHORT_LISTS",
     "SCORES_SIMILAR",
+    "SCORES_USER_PERSONAS",
+    "SCORES_USER_VECTORS",
     "SCORES_VISITORS",
     "SCORE_TABLES",
     "SERVED_TABLES",
@@ -144,6 +157,7 @@ __all__ = [
     "UNREADABLE_REASON",
     "URI",
     "USERS",
+    "VECTOR_TABLES",
     "VOLATILE_COLUMNS",
     "Column",
     "Entity",

@@ -3,6 +3,7 @@
 from pipelines.contracts.entities import ENTITIES, EVENT_DATE, FILE, LANDING_DATE, LINE, Entity, Kind
 from pipelines.contracts.table import STAMP, Table
 from pipelines.contracts.texts import TEXT_TABLES
+from pipelines.contracts.vectors import VECTOR_TABLES
 
 # DDL types both DuckDB and PostgreSQL accept. Maps are JSON text: the one form both databases read alike.
 _SQL: dict[Kind, str] = {
@@ -272,7 +273,9 @@ OPS_TABLES = (
     OPS_NIGHT_RULES,
 )  # fmt: skip
 
-TABLES: dict[str, Table] = {t.name: t for t in (*RAW_TABLES.values(), *SCORE_TABLES, *TEXT_TABLES, *OPS_TABLES)}
+TABLES: dict[str, Table] = {
+    t.name: t for t in (*RAW_TABLES.values(), *SCORE_TABLES, *TEXT_TABLES, *VECTOR_TABLES, *OPS_TABLES)
+}
 SCHEMAS = ("raw", "staging", "features", "scores", "marts", "ops")
 
 # On PostgreSQL only (law 2): every publication is an edition, and one row says which of them BI sees.

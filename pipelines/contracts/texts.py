@@ -78,13 +78,13 @@ SCORES_QUERY_PRODUCTS = Table(  # for the queries that most sessions looked for
     ),
     volatile=("run_id", "scored_at"),
 )
-SCORES_ITEM_VECTORS = Table(  # for every other query: what a product's text means, to be compared with a query's vector
+SCORES_ITEM_VECTORS = Table(  # of products on sale, to be compared with each other, and with the vector of any query
     "scores.item_vectors",
     ("item_id", "space"),
     (
         ("item_id", "text"),
-        ("space", "text"),  # vectors of one space, by one model, can be compared
-        ("text_digest", "text"),  # of the text that was read: equal, and the row stays as it is
+        ("space", "text"),  # text, products: vectors of one space and one version can be compared
+        ("content_digest", "text"),  # of what was read: equal, and the row stays as it is
         ("dimension", "integer"),
         ("vector", "real[]"),  # as many as `dimension`, of length 1
         *STAMP,

@@ -13,15 +13,15 @@ from pipelines.contracts import (
     LANDING_DATE,
     REVIEWS,
     SCORES_ITEM_SUMMARIES,
-    SCORES_ITEM_VECTORS,
     SCORES_QUERY_PRODUCTS,
     SCORES_REPLY_SUGGESTIONS,
 )
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
-from pipelines.language import deliveries, items, vectors
+from pipelines.language import deliveries, items
 from pipelines.scoring.rows import Stamp
 from pipelines.settings import Settings
+from pipelines.vectors.rows import TEXT, replace
 from pipelines.warehouse import insert, open_warehouse
 
 if TYPE_CHECKING:
@@ -84,10 +84,7 @@ def _replace_whole(settings: Settings, attempt: Attempt, night: date) -> dict[st
             connection.execute(f"delete from {table.name}")
             if rows is not None and rows.num_rows:
                 insert(connection, table, rows)
-        if searches:
-            vectors.replace(connection, searches[1])
-        else:
-            connection.execute(f"delete from {SCORES_ITEM_VECTORS.name}")
+        replace(connection, TEXT, searches[1] if searches else None)
     counts: dict[str, Any] = {
         table.name.partition(".")[2]: rows.num_rows for table, rows in made.items() if rows is not None
     }

@@ -7,11 +7,11 @@ import duckdb
 
 from pipelines import lake
 from pipelines.contracts import EVENTS, IS_DUPLICATE, LANDING_DATE
-from pipelines.language.catalogue import searched
-from pipelines.language.vectors import vector_rows
+from pipelines.language.catalogue import Shop, searched
 from pipelines.scoring.foretold import DIGITS
 from pipelines.scoring.rows import Stamp, stamped
 from pipelines.settings import Settings
+from pipelines.vectors.rows import TEXT, vector_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,7 +36,15 @@ def query_products(settings: Settings, night: date, stamp: Stamp) -> "tuple[pa.T
     columns = {name: found[name].combine_chunks() for name in ("query", "rank", "item_id", "matched")}
     columns["score"] = pc.round(found["score"], DIGITS).combine_chunks()
     rows = stamped(columns, stamp.of(shop.order.name, shop.version))
-    return rows, vector_rows(shop.vectors, shop.encoder.name, stamp), shop.note
+    return rows, _vectors(shop, stamp), shop.note
+
+
+def _vectors(shop: Shop, stamp: Stamp) -> "pa.Table":
+    """Of every product that can be searched, for all the queries that are no head queries."""
+    from models.nlp.search.embedded import DIGEST, ITEM
+
+    items, digests = shop.vectors[ITEM].combine_chunks(), shop.vectors[DIGEST].to_pylist()
+    return vector_rows(TEXT, items, digests, shop.index.vectors, stamp.of(shop.encoder.name, shop.encoder.name))
 
 
 def head_queries(settings: Settings, night: date) -> list[str]:

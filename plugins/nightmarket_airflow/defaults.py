@@ -21,6 +21,7 @@ MODEL_RECOMMENDER = Asset("models/recommender")
 MODEL_REVIEWS = Asset("models/reviews")
 MODEL_SEARCH = Asset("models/search")
 MODEL_INTENTS = Asset("models/intents")
+MODEL_MULTIMODAL = Asset("models/multimodal")
 
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": OWNER,

@@ -10,9 +10,9 @@ import pytest
 from pipelines.cli import app
 from tests.dags.conftest import ROOT
 
-DAG_IDS = {"nightly", "load_history", "rollback", "maintenance", "train_recommender", "train_nlp"}
+DAG_IDS = {"nightly", "load_history", "rollback", "maintenance", "train_recommender", "train_nlp", "train_multimodal"}
 TAGS = {"nightmarket", "night", "history", "training", "operations"}
-DESTRUCTIVE = {"rollback", "maintenance", "train_recommender", "train_nlp"}
+DESTRUCTIVE = {"rollback", "maintenance", "train_recommender", "train_nlp", "train_multimodal"}
 FILES = sorted((ROOT / "dags").glob("*.py"))
 SHARED = sorted((ROOT / "plugins").rglob("*.py"))
 
@@ -88,7 +88,7 @@ def test_every_command_task_calls_a_command_that_exists(dags: dict[str, dict[str
 
 
 def test_what_writes_the_warehouse_is_in_its_pool_and_training_in_its_own(dags: dict[str, dict[str, Any]]) -> None:
-    writers = {"load", "texts", "audit", "score", "rescore", "publish", "history"}
+    writers = {"load", "texts", "vectors", "audit", "score", "rescore", "publish", "history"}
     for name, dag in dags.items():
         for task_id, task in dag["tasks"].items():
             first = next(iter(task["words"]), "")
@@ -124,7 +124,11 @@ def test_no_run_needs_a_person_for_longer_than_four_hours(dags: dict[str, dict[s
         for task_id, task in dag["tasks"].items()
         if task["kind"] == "Approval"
     }
-    learned = ("train_recommender", *(f"train_nlp.{family}" for family in ("reviews", "search", "intents")))
+    learned = (
+        "train_recommender",
+        "train_multimodal",
+        *(f"train_nlp.{family}" for family in ("reviews", "search", "intents")),
+    )
     assert asked == {f"{name}.approve": (4 * 3600, ["Approve"]) for name in learned}
 
 

@@ -35,6 +35,7 @@ KILL_POINTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     ),
     (("load",), ("load.events", "warehouse.before_commit", "warehouse.committed")),
     (("texts",), ("texts.read", "texts.delivery", "texts.summarised")),
+    (("vectors",), ("vectors.made",)),
     (("features",), ("features.started", "features.built")),
     (("audit", "features"), ("audit.recorded",)),
     (("score",), ("score.fitted", "score.scored", "score.written", "score.committed")),
@@ -44,7 +45,7 @@ KILL_POINTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 )
 
 
-TOUCHES_THE_WAREHOUSE = ("load", "texts", "features", "score", "marts", "publish")
+TOUCHES_THE_WAREHOUSE = ("load", "texts", "vectors", "features", "score", "marts", "publish")
 """On PostgreSQL the other steps do what they do embedded, and are killed there."""
 
 # The homes that a law holds for: the warehouse embedded, and on PostgreSQL.
