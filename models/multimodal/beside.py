@@ -8,8 +8,8 @@ def ndcg_at(vectors: np.ndarray, pairs: np.ndarray, asked: np.ndarray, k: int, b
 
     `vectors` float32 [I, d] of length 1 or zeros; `pairs` int64 [P, 2], (person, item) once each, by person; `asked`
     int64 [q], rows of `pairs`, whose person has another item too. All items but the asked one are ranked by inner
-    product with it, ties by row; relevant are the other items of the person. Σ 1 / log2(rank + 1) over the relevant ones among
-    the first k, divided by the same of the best order.
+    product with it, ties by row; relevant are the other items of the person. Σ 1 / log2(rank + 1) over the relevant
+    ones among the first k, divided by the same of the best order.
     """
     start = np.searchsorted(pairs[:, 0], pairs[asked, 0])
     end = np.searchsorted(pairs[:, 0], pairs[asked, 0], side="right")

@@ -42,7 +42,7 @@ class Goods:
 
     @property
     def present(self) -> dict[str, np.ndarray]:
-        return {kind: rows.any(axis=1) for kind, rows in self.vectors.items()}
+        return {kind: np.asarray(rows.any(axis=1)) for kind, rows in self.vectors.items()}
 
     def fused(self) -> np.ndarray:
         """float32 [I, d] of length 1."""
