@@ -33,6 +33,9 @@ FEATURE_KEYS: dict[str, tuple[str, ...]] = {
     "features.user_category_affinity": ("user_id", "category"),
     "features.item_cooccurrence": ("item_id", "partner_item_id"),
 }
+SHARES = ("purchase_share", "discount_share", "repeat_rate", "confidence", "positive_share")
+COUNTS = ("orders_", "sessions_", "popularity_", "recency_", "active_days_", "support", "lift", "reviews")
+"""How columns begin that hold shares, and counts."""
 LARGE = 100_000
 """Above this a quantity or a unit price deserves a look; wholesale orders of real shops stay below."""
 
@@ -162,10 +165,10 @@ def features(table: str, columns: list[str]) -> list[Expectation]:
         named(gxe.ExpectColumnUniqueValueCountToBeBetween, f"{table} is of one night", column="as_of", max_value=1)
     )
     for name in columns:
-        if name.startswith(("purchase_share", "discount_share", "repeat_rate", "confidence")):
+        if name.startswith(SHARES):
             limits: dict[str, Any] = {"column": name, "min_value": 0, "max_value": 1}
             found.append(named(gxe.ExpectColumnValuesToBeBetween, f"{table}.{name} is between 0 and 1", **limits))
-        elif name.startswith(("orders_", "sessions_", "popularity_", "recency_", "active_days_", "support", "lift")):
+        elif name.startswith(COUNTS):
             at_least: dict[str, Any] = {"column": name, "min_value": 0}
             found.append(named(gxe.ExpectColumnValuesToBeBetween, f"{table}.{name} is not negative", **at_least))
     return found
