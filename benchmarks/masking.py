@@ -171,45 +171,37 @@ def with_marks(text: str, marked: Iterable[Span]) -> str:
 
 
 def measures(texts: Sequence[Text]) -> dict[str, Any]:
-    languages = sorted({text.language for text in texts})
-    kinds = {f"{kind} {language}": of_kind(texts, kind, language) for kind in MASKS for language in languages}
+    kinds = {"all": shares(texts)}
+    for kind in MASKS:
+        for language in sorted({text.language for text in texts}):
+            kinds[f"{kind} {language}"] = shares([text for text in texts if text.language == language], kind)
     missed, wrong = Counter[str](), Counter[str]()
     for text in texts:
         for kind, start, end in text.personal:
             if not is_masked(text, start, end):
                 missed[f"{kind} {text.language}: {shape(text.text[start:end])}"] += 1
         for kind, start, end in text.marked:
-            if not _meets(text.personal, start, end):
+            if not _meeting(text.personal, start, end):
                 wrong[f"{kind} {text.language}: {shape(text.text[start:end])}"] += 1
+    more = {"missed": dict(missed.most_common(SHAPES)), "taken_wrongly": dict(wrong.most_common(SHAPES))}
+    return {"texts": len(texts), "kinds": kinds, **more}
+
+
+def shares(texts: Sequence[Text], kind: str | None = None) -> dict[str, Any]:
+    """Of personal data, and of marks, of one kind; of every kind where None."""
+    caught, named, right, in_part = [], [], [], 0
+    for text in texts:
+        for own, start, end in text.personal:
+            if kind in (None, own):
+                caught.append(is_masked(text, start, end))
+                met = _meeting(text.marked, start, end)
+                if caught[-1]:
+                    named.append(any(mark == own for mark, *_ in met))
+                in_part += bool(met) and not caught[-1]
+        right += [bool(_meeting(text.personal, *place)) for own, *place in text.marked if kind in (None, own)]
     return {
-        "texts": len(texts), **of_all(texts), "kinds": kinds,
-        "missed": dict(missed.most_common(SHAPES)), "taken_wrongly": dict(wrong.most_common(SHAPES)),
-    }  # fmt: skip
-
-
-def of_all(texts: Sequence[Text]) -> dict[str, Any]:
-    caught = [is_masked(text, start, end) for text in texts for _, start, end in text.personal]
-    right = [_meets(text.personal, start, end) for text in texts for _, start, end in text.marked]
-    return {"personal": len(caught), "recall": _share(caught), "marks": len(right), "precision": _share(right)}
-
-
-def of_kind(texts: Sequence[Text], kind: str, language: str) -> dict[str, Any]:
-    spoken = [text for text in texts if text.language == language]
-    asked = [(text, start, end) for text in spoken for own, start, end in text.personal if own == kind]
-    caught = [is_masked(*each) for each in asked]
-    named = [
-        any(own == kind for own, *_ in _meeting(text.marked, start, end))
-        for (text, start, end), is_caught in zip(asked, caught, strict=True)
-        if is_caught
-    ]
-    in_part = sum(
-        _meets(text.marked, start, end) and not is_caught
-        for (text, start, end), is_caught in zip(asked, caught, strict=True)
-    )
-    right = [_meets(text.personal, start, end) for text in spoken for own, start, end in text.marked if own == kind]
-    return {
-        "personal": len(caught), "recall": _share(caught), "in_part": in_part, "named": _share(named)[:1],
-        "marks": len(right), "precision": _share(right),
+        "personal": len(caught), "recall": _share(caught), "in_part": in_part,
+        "named": round(float(np.mean(named)), 4) if named else None, "marks": len(right), "precision": _share(right),
     }  # fmt: skip
 
 
@@ -223,10 +215,6 @@ def is_masked(text: Text, start: int, end: int) -> bool:
 
 def _meeting(spans: Iterable[Span], start: int, end: int) -> list[Span]:
     return [span for span in spans if span[1] < end and start < span[2]]
-
-
-def _meets(spans: Iterable[Span], start: int, end: int) -> bool:
-    return bool(_meeting(spans, start, end))
 
 
 def _share(values: Sequence[bool]) -> list[float]:

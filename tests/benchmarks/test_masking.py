@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.masking import Text, is_masked, marks, measures, of_kind, preprocessed, shape, with_marks
+from benchmarks.masking import Text, is_masked, marks, measures, preprocessed, shape, shares, with_marks
 
 
 @pytest.mark.parametrize(
@@ -40,15 +40,15 @@ def test_shares_by_hand() -> None:
         Text("b" * 40, "en", [("phone", 0, 10)], [("phone", 0, 10), ("phone", 30, 40)]),
         Text("9" * 40, "zh", [("phone", 0, 12)], []),
     ]
-    phones = of_kind(texts, "phone", "en")
-    assert (phones["personal"], phones["recall"][0], phones["in_part"], phones["named"]) == (2, 1.0, 0, [0.5])
+    phones = shares(texts[:2], "phone")
+    assert (phones["personal"], phones["recall"][0], phones["in_part"], phones["named"]) == (2, 1.0, 0, 0.5)
     assert (phones["marks"], phones["precision"][0]) == (2, 0.5)
-    assert of_kind(texts, "email", "en")["in_part"] == 1
-    assert of_kind(texts, "card", "zh") == {
-        "personal": 0, "recall": [], "in_part": 0, "named": [], "marks": 0, "precision": [],
-    }  # fmt: skip
+    assert shares(texts, "email")["in_part"] == 1
     found = measures(texts)
-    assert (found["recall"][0], found["precision"][0]) == (0.5, 0.75)
+    assert (found["kinds"]["all"]["recall"][0], found["kinds"]["all"]["precision"][0]) == (0.5, 0.75)
+    assert found["kinds"]["card zh"] == {
+        "personal": 0, "recall": [], "in_part": 0, "named": None, "marks": 0, "precision": [],
+    }  # fmt: skip
     assert found["missed"] == {"email en: aaa…": 1, "phone zh: 999…": 1}
     assert found["taken_wrongly"] == {"phone en: aaa…": 1}
 
@@ -59,7 +59,7 @@ def test_a_shape_tells_no_digit_and_no_name() -> None:
 
 def test_a_small_shop_through_the_real_preprocess(tmp_path: Path) -> None:
     texts = preprocessed(tmp_path, users=1_200, days=10, seed=1)
-    found = measures(texts)
+    found = measures(texts)["kinds"]["all"]
     assert {text.language for text in texts} == {"en", "zh"}
     assert found["personal"] >= 3
     assert found["marks"] >= 3
