@@ -228,12 +228,12 @@ def _read_texts(settings: Settings, batch: Batch) -> Frames:
     from pipelines.audit import score_suites
     from pipelines.audit.text_scores import broken_texts
 
-    broken = broken_texts(settings, batch.last)
-    if not broken:
+    found = broken_texts(settings, batch.last)
+    if not found:
         return {}
     import pandas as pd
 
-    return {"texts": (pd.DataFrame([broken]), score_suites.texts(broken))}
+    return {"texts": (pd.DataFrame([found]), score_suites.texts(found))}
 
 
 def _warehouse(
