@@ -77,9 +77,9 @@ test-rest: setup ## What test-all adds: every kill point, every engine, Airflow 
 
 test-all: test test-rest ## Everything (at most 60 minutes)
 
-bench: setup ## Run the benchmarks: make bench SEQUENCES=a file of the S3-Rec form SHOP=a folder of daily UCI files
-	@test -n "$(SEQUENCES)" -a -n "$(SHOP)" || { echo "usage: make bench SEQUENCES=<file of the S3-Rec form> SHOP=<folder of daily UCI CSV files>"; exit 2; }
-	$(BIN)/python -m benchmarks.everything --sequences "$(SEQUENCES)" --shop "$(SHOP)"
+bench: setup ## Run the benchmarks: make bench SEQUENCES=a file of the S3-Rec form SHOP=a folder of daily UCI files [REVIEWS= SEARCH=]
+	@test -n "$(SEQUENCES)" -a -n "$(SHOP)" || { echo "usage: make bench SEQUENCES=<file of the S3-Rec form> SHOP=<folder of daily UCI CSV files> [REVIEWS=<file of reviews>] [SEARCH=<file of judged pairs>]"; exit 2; }
+	$(BIN)/python -m benchmarks.everything --sequences "$(SEQUENCES)" --shop "$(SHOP)" --reviews "$(REVIEWS)" --search "$(SEARCH)"
 
 lint: setup ## ruff, mypy, sqlfluff
 	$(BIN)/ruff check .

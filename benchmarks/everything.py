@@ -1,15 +1,18 @@
 """Run the benchmarks one after the other and write what they found, with commit, date and command, as RESULTS.md.
 
-    make bench SEQUENCES=Beauty.txt SHOP=FOLDER_OF_UCI_CSVS
+    make bench SEQUENCES=Beauty.txt SHOP=FOLDER_OF_UCI_CSVS [REVIEWS=reviews.parquet] [SEARCH=pairs.parquet]
 
 `SEQUENCES` is a file of the S3-Rec form, `SHOP` a folder of UCI CSV files, one a day; complete_journey comes with the
-package. A benchmark that fails is named in the table, the others go on, and the whole ends with 1.
+package. `REVIEWS` has the columns of the clothing reviews (Review Text, Title, Rating), `SEARCH` those of the
+CrowdFlower pairs (query, product_title, product_description, median_relevance); without them what needs them is left
+out. A benchmark that fails is named in the table, the others go on, and the whole ends with 1.
 """
 
 import argparse
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import time
@@ -34,16 +37,27 @@ class Wanted:
     @property
     def title(self) -> str:
         """Of its section: what ran on what."""
-        return f"{self.name} {Path(self.arguments[1]).name}"
+        return " ".join([self.name, *(Path(word).name for word in self.arguments[1:2])])
 
     def said(self) -> str:
         """The command as another machine would give it: of a path only its name."""
-        return " ".join(
+        return shlex.join(
             [".venv/bin/python", *(Path(word).name if "/" in word else word for word in self.command()[1:])]
         )
 
 
-def wanted(sequences: str, shop: str) -> list[Wanted]:
+RATED = ("--text", "Review Text", "--label", "Rating", "--positive-from", "4", "--negative-to", "2")
+PAIRS = ("--query", "query", "--title", "product_title", "--description", "product_description")
+
+
+def wanted(sequences: str, shop: str, reviews: str = "", search: str = "") -> list[Wanted]:
+    """Those of texts stand last; what has no data is not among them."""
+    of_reviews = [
+        Wanted("sentiment", ("--data", reviews, *RATED)),
+        Wanted("texts", ("--data", reviews, *RATED)),
+        Wanted("keywords", ("--data", reviews, "--text", "Review Text", "--title", "Title")),
+    ]
+    of_search = [Wanted("search", ("--data", search, *PAIRS, "--grade", "median_relevance"))]
     return [
         Wanted("sequential", ("--data", sequences)),
         Wanted("training", ("--data", sequences)),
@@ -58,6 +72,11 @@ def wanted(sequences: str, shop: str) -> list[Wanted]:
         Wanted("scoring", ("--data", sequences)),
         Wanted("preprocess", ("--data", shop)),
         Wanted("nights", ("--data", shop)),
+        Wanted("aspects", ()),
+        Wanted("intent", ()),
+        Wanted("masking", ()),
+        *(of_reviews if reviews else []),
+        *(of_search if search else []),
     ]
 
 
@@ -65,12 +84,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.everything", description=__doc__.splitlines()[0])
     parser.add_argument("--sequences", required=True, help="a file of the S3-Rec form")
     parser.add_argument("--shop", required=True, help="a folder of UCI CSV files, one a day")
+    parser.add_argument("--reviews", default="", help="CSV or Parquet with Review Text, Title, Rating")
+    parser.add_argument("--search", default="", help="CSV or Parquet of judged pairs")
     parser.add_argument(
         "--only", nargs="*", default=(), help="benchmarks, or titles of sections; the other sections stay"
     )
     asked = parser.parse_args()
     failed = []
-    for one in wanted(asked.sequences, asked.shop):
+    for one in wanted(asked.sequences, asked.shop, asked.reviews, asked.search):
         if asked.only and not {one.name, one.title} & set(asked.only):
             continue
         print(f"== {one.said()}", flush=True)

@@ -30,6 +30,7 @@ class Interactions:
     time: np.ndarray  # int64 [N], microseconds since 1970 UTC
     offsets: np.ndarray  # int64 [U + 1]
     content: sparse.csr_array | None = None  # float32 [I, F]: what is said of each item, see `recommender.content`
+    opinions: np.ndarray | None = None  # float32 [I, 3]: what reviews say of it, see `recommender.opinions`
 
     @property
     def user(self) -> np.ndarray:
@@ -48,8 +49,9 @@ class Interactions:
         for words in (self.users, self.items):
             found.update("\n".join(words.to_pylist()).encode())
         said = self.content
-        content = () if said is None else (said.indptr, said.indices, said.data)
-        for array in (self.item, self.event, self.time, self.offsets, *content):
+        more = [] if said is None else [said.indptr, said.indices, said.data]
+        more += [] if self.opinions is None else [self.opinions]
+        for array in (self.item, self.event, self.time, self.offsets, *more):
             found.update(np.ascontiguousarray(array).tobytes())
         return found.hexdigest()
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines import lake, staging
-from pipelines.catalogue import described
+from pipelines.catalogue import described, reviewed
 from pipelines.errors import NightmarketError, UsageError
 from pipelines.faults import fault_point
 from pipelines.settings import Settings
@@ -128,7 +128,7 @@ def split_at(settings: Settings, cutoff: date, until: date) -> "Split":
     past = lake.interactions(settings, cutoff, settings.training_days if settings.repeat_purchases else None)
     future = lake.interactions(settings, until, settings.test_days)
     split = time_split(past, future, cutoff, settings.test_days, settings.training_days, settings.repeat_purchases)
-    split = replace(split, train=described(split.train, lake.products(settings, cutoff)))
+    split = replace(split, train=reviewed(settings, described(split.train, lake.products(settings, cutoff))))
     if not len(split.train.item) or not len(split.test_users):
         raise NightmarketError(
             f"cannot train: {len(split.train.item)} events in the {settings.training_days} days up to {cutoff} and"

@@ -118,6 +118,7 @@ class Ranker:
     lift: float  # added to the trees' score of a tail item
     calibration: dict[str, float]
     candidates: int = 30  # of each part, and of the blend
+    reviews: bool = False  # whether the trees read what reviews say of an item
 
 
 Floor = Popular | FrequentItems | ItemKnn | Transition | Ease | Alike
@@ -178,7 +179,10 @@ SEQUENTIAL = Sequential(
 
 
 def as_json(config: Config) -> dict[str, Any]:
-    return asdict(config)
+    values = asdict(config)
+    if isinstance(config, Ranker) and not config.reviews:
+        del values["reviews"]  # a shop without reviews has the model that it always had
+    return values
 
 
 def from_json(name: str, values: dict[str, Any]) -> Config:

@@ -66,7 +66,7 @@ def without(data: Interactions, users: np.ndarray, items: np.ndarray) -> Interac
     offsets = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(users)))]).astype(np.int64)
     names = pa.array([f"{place:09d}" for place in range(len(users))], pa.string())
     events = data.item[event], data.event[event], data.time[event]
-    return Interactions(data.as_of, names, data.items, *events, offsets, data.content)
+    return Interactions(data.as_of, names, data.items, *events, offsets, data.content, data.opinions)
 
 
 def evidence(model: Recommender, data: Interactions, users: np.ndarray, items: np.ndarray) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 A candidate of a user is an item among the best `candidates` of any part of the blend, or of the blend itself. Trees
 (LightGBM, objective lambdarank, Burges 2010) read each part's scaled score and rank and the columns of
-`candidate_features`, and what comes out is turned into a probability. Below the candidates the blend's own order goes
-on. How the trees, the lift and the calibration are learned: `ranker_learning`.
+`candidate_features`, where the shop has reviews those of `opinions` as well, and what comes out is turned into a
+probability. Below the candidates the blend's own order goes on. How the trees, the lift and the calibration are
+learned: `ranker_learning`.
 """
 
 import threading
@@ -14,7 +15,7 @@ import numpy as np
 
 from models.days import Past
 from models.interactions import Interactions
-from models.recommender import candidate_features
+from models.recommender import candidate_features, opinions
 from models.recommender.blend import BlendModel, scaled
 from models.recommender.candidate_features import USER, Features
 from models.recommender.configs import Ranker
@@ -55,7 +56,7 @@ class RankerModel:
     def scores(self, data: Interactions, users: np.ndarray) -> np.ndarray:
         features, tail = self._known(data)
         found, total = propose(self.blend, data, users, self.config)
-        raw = self.trees.predict(columns(found, features, users))
+        raw = self.trees.predict(columns(found, features, users, said_of(data, self.config)))
         raw += self.config.lift * tail[found.item]
         chance = probability(raw, features.user[users[found.row]], self.config.calibration)
         least = np.ones(len(users), dtype=np.float32)
@@ -131,14 +132,23 @@ def _ranks(top: tuple[np.ndarray, np.ndarray] | None, key: np.ndarray, otherwise
     return found
 
 
-def columns(found: Candidates, features: Features, users: np.ndarray) -> np.ndarray:
+def said_of(data: Interactions, config: Ranker) -> np.ndarray | None:
+    """float32 [I, 3], what reviews say of each item, NaN where nothing is known of any; None where no tree asks."""
+    if not config.reviews:
+        return None
+    return np.full((len(data.items), 3), np.nan, np.float32) if data.opinions is None else data.opinions
+
+
+def columns(found: Candidates, features: Features, users: np.ndarray, said: np.ndarray | None = None) -> np.ndarray:
     """What the trees read, float32 [P, F]; its names are `column_names`."""
-    return np.concatenate([found.scores, found.ranks, features.of(users[found.row], found.item)], axis=1)
+    read = [found.scores, found.ranks, features.of(users[found.row], found.item)]
+    return np.concatenate(read if said is None else [*read, said[found.item]], axis=1)
 
 
-def column_names(parts: tuple[str, ...]) -> list[str]:
+def column_names(parts: tuple[str, ...], reviews: bool = False) -> list[str]:
     told = (*parts, BLEND)
-    return [*(f"score_{name}" for name in told), *(f"rank_{name}" for name in told), *candidate_features.NAMES]
+    names = [*(f"score_{name}" for name in told), *(f"rank_{name}" for name in told), *candidate_features.NAMES]
+    return [*names, *opinions.NAMES] if reviews else names
 
 
 def used_to(user: np.ndarray) -> np.ndarray:

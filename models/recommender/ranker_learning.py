@@ -14,7 +14,7 @@ among some forty epochs and of a dozen numbers against thousands of users, and w
 score, never the test.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ from models.recommender.ranker import (
     columns,
     parts_of,
     propose,
+    said_of,
     used_to,
 )
 from models.recommender.ranking import BLOCK_CELLS
@@ -87,7 +88,8 @@ def learn_ranker(kind: Blend, blend: BlendModel, split: Split) -> Learned:
     users = split.test_users
     if len(users) < LEAST_LEARNERS:
         raise TooLittle(f"{len(users)} people bought on the validation days; {LEAST_LEARNERS} are needed")
-    draft = Ranker(kind, tuple(parts_of(blend)), split.seen is None, 0.0, {})
+    said = split.train.opinions is not None
+    draft = Ranker(kind, tuple(parts_of(blend)), split.seen is None, 0.0, {}, reviews=said)
     pool = _pool(blend, split, users, draft)
     if not pool.bought.any():
         raise TooLittle("nothing that the blend proposes was bought on the validation days")
@@ -110,9 +112,9 @@ def learn_ranker(kind: Blend, blend: BlendModel, split: Split) -> Learned:
     facts = {
         "users": len(users), "candidates": len(pool.user), "folds": FOLDS, "rounds": rounds,
         "lift": lift, "calibration": given, "validation_ndcg": levels[best], "validation_ndcg_of_the_blend": blended,
-        "gain": _gain(kept, draft.parts),
+        "gain": _gain(kept, column_names(draft.parts, said)),
     }  # fmt: skip
-    return Learned(Ranker(kind, draft.parts, draft.repeat, lift, given), kept, facts)
+    return Learned(replace(draft, lift=lift, calibration=given), kept, facts)
 
 
 def _pool(blend: BlendModel, split: Split, users: np.ndarray, config: Ranker) -> Pool:
@@ -124,7 +126,7 @@ def _pool(blend: BlendModel, split: Split, users: np.ndarray, config: Ranker) ->
         asked = users[start : start + size]
         found, _ = propose(blend, data, asked, config)
         bought = np.asarray(split.relevant[found.row + start, found.item]).ravel()
-        return found, columns(found, features, asked), bought
+        return found, columns(found, features, asked, said_of(data, config)), bought
 
     starts = range(0, len(users), size)
     blocks = list(side_by_side(block, starts))
@@ -180,7 +182,7 @@ def _mean_ndcg(pool: Pool, score: np.ndarray, hits: np.ndarray, relevant: np.nda
     return float(metrics.ndcg(grid[known], relevant[known]).mean()) if known.any() else 0.0
 
 
-def _gain(trees: Trees, parts: tuple[str, ...]) -> dict[str, float]:
+def _gain(trees: Trees, names: list[str]) -> dict[str, float]:
     """Each column's share of what the splits gained, the largest ten."""
-    names, share = column_names(parts), trees.gain()
+    share = trees.gain()
     return {names[n]: round(float(share[n]), 4) for n in np.argsort(-share, kind="stable")[:10]}

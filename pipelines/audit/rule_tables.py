@@ -33,8 +33,8 @@ def load(
         copy(f"{kind}_lists", query, [night])
     parts = [f"select '{kind}' as kind, owner, rank, item from {kind}_lists" for kind in _LISTS]
     bench.execute("create temp table lists as " + " union all ".join(parts))
-    copy("products", _newest("products", "item_id", "category_path, brand, price, attributes"), [night])
-    copy("users", _newest("users", "user_id", "attributes"), [night])
+    copy("products", newest("products", "item_id", "category_path, brand, price, attributes"), [night])
+    copy("users", newest("users", "user_id", "attributes"), [night])
     known = (
         f"from {RAW_TABLES['events'].name} where user_id is not null and item_id is not null"
         " and landing_date <= ? and event_date <= ?"
@@ -51,7 +51,7 @@ def load(
     bench.execute(f"create temp table people as select user_id as owner, {_MAP} from users")
 
 
-def _newest(name: str, key: str, columns: str) -> str:
+def newest(name: str, key: str, columns: str) -> str:
     """The newest delivery of each key up to the night."""
     newest = f"row_number() over (partition by {key} order by landing_date desc) as age"
     return (

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,6 @@ from pipelines.contracts import (
     OPS_AUDIT_RESULTS,
     OPS_OVERRIDES,
     REVIEWS,
-    SCORES_NEXT_BASKET,
-    SCORES_PROPENSITY,
     SUPPORT_MESSAGES,
 )
 from pipelines.errors import AuditFailed, NightmarketError, NoSuchTable, UsageError
@@ -202,39 +200,18 @@ def _features(settings: Settings, batch: Batch) -> Findings:
 
 
 def _scores(settings: Settings, batch: Batch) -> Findings:
-    from pipelines.audit import suites
+    from pipelines.audit import score_suites
 
     def suite(table: str, _: list[str]) -> list[Any]:
-        return suites.scores(table, settings.top_k)
+        return score_suites.scores(table, settings.top_k)
 
-    queries: dict[str, tuple[str, list[Any]]] = {}
-    for table, owner in suites.LIST_OF.items():
-        # `x in (…)` is null, and so never false, where the list holds a null: charges have no item.
-        known = "select item_id from raw.products union select item_id from raw.events where item_id is not null"
-        queries[table] = (
-            f"select *, row_number() over (partition by {owner} order by rank) as {suites.RANK_EXPECTED},"
-            f" {suites.ITEM_OF[table]} in ({known}) as {suites.IS_KNOWN} from {table} where scored_for = ?",
-            [batch.last],
-        )
-    likely, basket = SCORES_PROPENSITY.name, SCORES_NEXT_BASKET.name
-    queries[likely] = (
-        f"select *, lag(buy_probability) over (partition by user_id order by horizon_days) as {suites.SHORTER}"
-        f" from {likely} where scored_for = ?",
-        [batch.last],
-    )
-    queries[suites.ACTIVE] = (
-        f"select (select count(distinct user_id) from {likely} where scored_for = ?) as propensity,"
-        f" (select count(distinct user_id) from {basket} where scored_for = ?) as next_basket,"
-        " count(distinct user_id) as active from raw.events where event_type = 'purchase' and item_id is not null"
-        " and event_date <= ? and event_date > ? and landing_date <= ?",
-        [batch.last, batch.last, batch.last, batch.last - timedelta(suites.ACTIVE_DAYS), batch.last],
-    )
-    return _warehouse(settings, "scores", batch, queries, suite, _rules(settings, batch))
+    more = {**_rules(settings, batch), **_read_texts(settings, batch)}
+    return _warehouse(settings, "scores", batch, score_suites.queries(batch.last), suite, more)
 
 
 def _rules(settings: Settings, batch: Batch) -> Frames:
     """One row with, per business rule of the night, how often its lists break it; nothing without rules."""
-    from pipelines.audit import suites
+    from pipelines.audit import score_suites
     from pipelines.audit.rules import broken_rules
 
     broken = broken_rules(settings, batch.last)
@@ -243,7 +220,20 @@ def _rules(settings: Settings, batch: Batch) -> Frames:
     import pandas as pd
 
     counts = pd.DataFrame([{rule.name: count for rule, count in broken.items()}])
-    return {"business rules": (counts, suites.rules(broken))}
+    return {"business rules": (counts, score_suites.rules(broken))}
+
+
+def _read_texts(settings: Settings, batch: Batch) -> Frames:
+    """One row with, per rule, how many rows of what was read out of texts break it; nothing without texts."""
+    from pipelines.audit import score_suites
+    from pipelines.audit.text_scores import broken_texts
+
+    found = broken_texts(settings, batch.last)
+    if not found:
+        return {}
+    import pandas as pd
+
+    return {"texts": (pd.DataFrame([found]), score_suites.texts(found))}
 
 
 def _warehouse(

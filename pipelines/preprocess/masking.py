@@ -16,10 +16,14 @@ from pipelines.contracts import MASKS, Entity
 
 _DIGIT = "[0-9０-９]"
 _BEFORE = "(^|[^0-9０-９A-Za-z])"  # a number inside a word is an article number
-_NEEDED = "[@＠0-9０-９]"
+NEEDED = "[@＠0-9０-９]"
 """Without one of these there is nothing to mask; most texts are done with after this."""
 _STREET = (
     "Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl|Square|Sq|Terrace|Crescent"
+)
+_TOWN = (  # after the street, where a code of the United States or the United Kingdom follows
+    r"(?:,? [A-Z][A-Za-z]{1,20}(?:[ -][A-Z][A-Za-z]{1,20}){0,2},?"
+    r" (?:[A-Z]{2} [0-9]{5}(?:-[0-9]{4})?|[A-Z]{1,2}[0-9][0-9A-Z]? [0-9][A-Z]{2}))?"
 )
 
 
@@ -51,7 +55,7 @@ FORMS = (
     Form("phone", rf"{_BEFORE}[1１][3-9３-９]{_DIGIT}[ -]?{_DIGIT}{{4}}[ -]?{_DIGIT}{{4}}", left="$1"),
     Form(
         "address",
-        rf"{_BEFORE}[0-9]{{1,5}}[A-Za-z]?,? (?:[A-Z][A-Za-z']{{1,20}} ){{1,4}}(?:{_STREET})([^A-Za-z]|$)",
+        rf"{_BEFORE}[0-9]{{1,5}}[A-Za-z]?,? (?:[A-Z][A-Za-z']{{1,20}} ){{1,4}}(?:{_STREET}){_TOWN}([^A-Za-z]|$)",
         left="$1",
         right="$2",
     ),
@@ -66,7 +70,7 @@ FORMS = (
 def masked(text: Column) -> Column:
     """`text` with a mark such as [email] in place of whatever looks like personal data."""
     replaced = reduce(lambda value, form: F.regexp_replace(value, form.pattern, form.replacement), FORMS, text)
-    return F.when(text.rlike(_NEEDED), replaced).otherwise(text)
+    return F.when(text.rlike(NEEDED), replaced).otherwise(text)
 
 
 def mask_counts(entity: Entity) -> Iterator[tuple[str, Column]]:

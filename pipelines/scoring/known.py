@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import lake
-from pipelines.catalogue import described, fresh
+from pipelines.catalogue import described, fresh, reviewed
 from pipelines.rules.states import spare_items
 from pipelines.settings import Settings
 from pipelines.training_run import availability
@@ -75,4 +75,5 @@ def _encoded(
     if rules is not None and rules.rules:
         spare = spare_items(rules, night, products, users, unsold, settings.top_k)
     extra = pa.concat_arrays([spare, new])
-    return described(encode(table, night, extra_users=everybody, extra_items=extra), products)
+    encoded = encode(table, night, extra_users=everybody, extra_items=extra)
+    return reviewed(settings, described(encoded, products))

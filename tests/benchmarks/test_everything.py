@@ -51,6 +51,17 @@ def test_a_section_takes_the_place_of_its_last_one(tmp_path: Path, monkeypatch: 
     assert sections["training Beauty.txt"].startswith("    .venv/bin/python -m benchmarks.training --data Beauty.txt\n")
 
 
+def test_what_has_no_data_is_left_out() -> None:
+    few, all_of_them = everything.wanted("a.txt", "shop"), everything.wanted("a.txt", "shop", "r.csv", "p.csv")
+    assert [one.title for one in few if one.name in ("sentiment", "search", "masking")] == ["masking"]
+    assert [one.title for one in all_of_them if one not in few] == [
+        "sentiment r.csv", "texts r.csv", "keywords r.csv", "search p.csv",
+    ]  # fmt: skip
+    said = next(one.said() for one in all_of_them if one.name == "keywords")
+    assert said == ".venv/bin/python -m benchmarks.keywords --data r.csv --text 'Review Text' --title Title"
+    assert len({one.title for one in all_of_them}) == len(all_of_them)
+
+
 def test_what_a_benchmark_says_last_is_its_answer(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -65,6 +65,16 @@ def shop(new_home: Callable[[], Settings]) -> Settings:
         connection.execute(
             "insert into ops.landing_files values ('2024-01-10', 'events', 'a.csv', 10, 7, 2, 1, 99, null)"
         )
+        # the cup's one review was good until it was corrected; tomorrow it will be good again
+        for item, review, delivered, rating, said in (
+            ("cup", "r1", DAY[7], 5, "positive"), ("cup", "r1", DAY[8], 2, "negative"),
+            ("cup", "r1", DAY[10], 5, "positive"), ("pan", "r2", DAY[7], 4, "positive"),
+        ):  # fmt: skip
+            connection.execute(
+                "insert into scores.review_texts (landing_date, review_id, item_id, created_at, rating, sentiment)"
+                " values (?, ?, ?, timestamptz '2024-01-08 12:00:00+00', ?, ?)",
+                [delivered, review, item, rating, said],
+            )
         connection.execute("insert into ops.masked_counts values ('2024-01-10', 'reviews', 'email', 2, 3)")
         connection.execute("insert into ops.audit_results (night, suite, expectation, success) values"
                            " ('2024-01-08..2024-01-10', 'events', 'event_id is unique', true)")  # fmt: skip
@@ -98,6 +108,16 @@ def test_item_features(shop: Settings) -> None:
         ("cup", "home", Decimal("1.5"), 1, 2, 4.0, 2, 0.0, 1),
         ("pan", "unknown", None, 1, 2, 4.0, 1, 0.0, 0),
     ]
+
+
+def test_what_reviews_say_of_an_item_as_of_the_night(shop: Settings) -> None:
+    found = query(
+        shop,
+        "select item_id, reviews, reviews_28d, mean_rating, positive_share, rating_trend_28d"
+        " from features.item_features order by 1",
+    )
+    # the shop's share is 1 of 2: (0 + 10 / 2) / (1 + 10) and (1 + 10 / 2) / (1 + 10)
+    assert found == [("cup", 1, 1, 2.0, 5 / 11, 0.0), ("pan", 1, 1, 4.0, 6 / 11, 0.0)]
 
 
 def test_cooccurrence(shop: Settings) -> None:

@@ -36,6 +36,31 @@ totals as (
 
 ),
 
+reviewed as (
+
+    select
+        item_id,
+        cast(count(*) as bigint) as reviews,
+        cast(sum(case when created_on > as_of - 28 then 1 else 0 end) as bigint) as reviews_28d,
+        {{ ratio('sum(rating)', 'count(rating)') }} as mean_rating,
+        {{ ratio(
+            'sum(case when created_on > as_of - 28 then rating end)',
+            'count(case when created_on > as_of - 28 then rating end)'
+        ) }} as mean_rating_28d,
+        sum(positives) as positives,
+        sum(positives + negatives) as reviews_read
+    from {{ ref('stg_review_texts') }}
+    group by item_id
+
+),
+
+shop as (
+
+    select {{ ratio('sum(positives)', 'sum(reviews_read)') }} as positive_share
+    from reviewed
+
+),
+
 items as (
 
     select item_id from products
@@ -62,9 +87,20 @@ select
     totals.average_unit_price_365d,
     totals.return_share_365d,
     coalesce(buyers.buyers_365d, 0) as buyers_365d,
-    buyers.repeat_rate_365d
+    buyers.repeat_rate_365d,
+    coalesce(reviewed.reviews, 0) as reviews,
+    coalesce(reviewed.reviews_28d, 0) as reviews_28d,
+    reviewed.mean_rating,
+    -- as if ten more reviews said what the shop's reviews say: one happy customer is no perfect item
+    {{ ratio(
+        'coalesce(reviewed.positives, 0) + 10 * shop.positive_share',
+        'coalesce(reviewed.reviews_read, 0) + 10'
+    ) }} as positive_share,
+    reviewed.mean_rating_28d - reviewed.mean_rating as rating_trend_28d
 from items
 cross join {{ ref('stg_as_of') }} as as_of
+cross join shop
 left join products on items.item_id = products.item_id
 left join totals on items.item_id = totals.item_id
 left join buyers on items.item_id = buyers.item_id
+left join reviewed on items.item_id = reviewed.item_id

@@ -1,5 +1,6 @@
 """The second stage: what it proposes, how it orders, that it learns, and that it comes back from disk."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,9 +9,9 @@ import pytest
 
 from models.artefact import load_artefact
 from models.interactions import Interactions
-from models.recommender import floors
+from models.recommender import floors, opinions
 from models.recommender.blend import BlendModel
-from models.recommender.configs import CONFIGS, NEW, RANKER, REGULAR, Blend, Ranker
+from models.recommender.configs import CONFIGS, NEW, RANKER, REGULAR, Blend, Ranker, as_json, from_json
 from models.recommender.evaluation import evaluate
 from models.recommender.learned import TooLittle
 from models.recommender.ranker import CALIBRATED_BY, RankerModel, column_names, parts_of, probability, propose
@@ -178,6 +179,38 @@ def test_a_probability_by_hand() -> None:
     user[0, 0] = np.e - 1  # days bought on; its logarithm is 1
     found = probability(np.array([0.5, 0.5]), user, given)
     assert found == pytest.approx([1 / (1 + np.exp(-1.0)), 0.5])
+
+
+def test_a_shop_without_reviews_has_the_model_it_always_had(split: Split, learned: Learned) -> None:
+    said = as_json(learned.config)
+    assert set(said) == {"blend", "parts", "repeat", "lift", "calibration", "candidates"}
+    assert from_json(RANKER, said) == learned.config
+    assert learned.trees.gain().shape == (len(column_names(learned.config.parts)),)
+    rated = replace(split.train, opinions=np.ones((len(split.train.items), 3), np.float32))
+    ranker = RankerModel(blend_on(split.train)[1], learned.trees, learned.config)
+    users = np.arange(5)  # nor does it begin to read them when they come
+    assert np.array_equal(ranker.scores(rated, users), ranker.scores(split.train, users))
+
+
+def test_what_reviews_say_is_learned_from_and_its_absence_is_a_case_of_its_own(
+    split: Split, learned: Learned, tmp_path: Path
+) -> None:
+    bought = np.asarray(split.relevant.sum(axis=0)).ravel()  # ratings that give away what will be bought
+    rating = np.stack([bought * 0 + 3, bought, bought * 0 + 1], axis=1).astype(np.float32)
+    rated = replace(split, train=replace(split.train, opinions=rating))
+    found = learn_ranker(*blend_on(split.train), rated)
+    assert found.config.reviews
+    assert found.facts["gain"]["item_rating"] > 0
+    assert column_names(found.config.parts, reviews=True)[-3:] == list(opinions.NAMES)
+    model = RankerModel(blend_on(split.train)[1], found.trees, found.config)
+    version = save(tmp_path, RANKER, found.config, MONDAY, split.train.items, model)
+    again, users = load(tmp_path / version), np.arange(10)
+    assert again.config == found.config
+    scores = again.model.scores(rated.train, users)
+    assert np.array_equal(scores, model.scores(rated.train, users))
+    without = again.model.scores(split.train, users)  # the reviews are gone
+    assert np.isfinite(without).all()
+    assert not np.array_equal(without, scores)
 
 
 def test_too_few_buyers_have_no_second_stage() -> None:

@@ -58,6 +58,9 @@ def test_an_odd_text_is_a_warning_by_name(settings: Settings, planted: dict[str,
     staged(settings, [SOUND, {**SOUND, "review_id": "r3", "line": 3, **planted}])
     verdict = audited(settings)
     assert (verdict["success"], verdict["warnings"]) == (True, [warning])
+    pages = "".join(page.read_text() for page in settings.reports.rglob("*.html"))
+    assert warning in pages
+    assert not [said for said in planted.values() if said and len(said) > 2 and said in pages]
 
 
 def test_an_email_address_that_was_not_masked_stops_the_night(settings: Settings, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ ENGLISH = (
     "Send it to «12 Baker Street», not to the old place.",
     "I live at «221b Baker St», third floor.",
     "Deliver to «1600 Old Mill Road» instead",
+    "Moved to «7 Willow Lane, Leeds LS1 4DT», by the way",
+    "It is «31 Mill Road, Salt Lake City, UT 84101-0001».",
     "hurry, «jo＠example.org»!",
 )
 CHINESE = (
@@ -45,6 +47,7 @@ MISSED = (
     "anna at example dot com",
     "call five five five, zero one zero, four four seven seven",
     "I live in Flat 3, Rosewood House, Little Barrow",
+    "Post it to Leeds LS1 4DT",
     "My name is Anna Smith",
     "我叫王丽，住在幸福小区三号楼",
     "加我微信 wangli_1988",
