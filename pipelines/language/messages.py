@@ -39,7 +39,8 @@ def suggestions(settings: Settings, night: date, stamp: Stamp) -> "pa.Table | No
     from models.nlp.search.encoders import encoder_for
 
     answered, waiting = _messages(settings, night)
-    encoder = encoder_for([*answered["body"].to_pylist(), *waiting["body"].to_pylist()])
+    # By what was answered alone: no open message, however odd, decides how the others are read.
+    encoder = encoder_for(answered["body"].to_pylist())
     intents, version = _intents(settings, night)
     found = suggest(waiting, remember(answered, encoder), intents)
     columns = {
