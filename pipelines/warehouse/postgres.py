@@ -211,9 +211,11 @@ _ARROW = {
     "boolean": pa.bool_(),
     "date": pa.date32(),
     "timestamp with time zone": pa.timestamp("us", tz="UTC"),
+    "real[]": pa.list_(pa.float32()),  # vectors; none is empty
 }
 _SHORT = {"int8": "bigint", "int4": "integer", "float8": "double precision", "bool": "boolean"} | {
-    "timestamptz": "timestamp with time zone"
+    "timestamptz": "timestamp with time zone",
+    "float4[]": "real[]",
 }
 """The names that a query's description uses."""
 
@@ -269,8 +271,9 @@ class _CopyFile(io.RawIOBase):
 
 
 def _read_csv(copied: _CopyFile, schema: pa.Schema) -> pa.RecordBatchReader:
+    as_text = {f.name: pa.string() if pa.types.is_list(f.type) else f.type for f in schema}
     convert = pyarrow.csv.ConvertOptions(
-        column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False,
+        column_types=as_text, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False,
         true_values=["t"], false_values=["f"],
     )  # fmt: skip
     read = pyarrow.csv.ReadOptions(column_names=schema.names, block_size=4 << 20, use_threads=False)
@@ -280,4 +283,12 @@ def _read_csv(copied: _CopyFile, schema: pa.Schema) -> pa.RecordBatchReader:
     if not file.peek(1):  # no row at all is an error to the reader
         return pa.RecordBatchReader.from_batches(schema, [])
     reader = pyarrow.csv.open_csv(file, read, parse, convert)
-    return pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in reader))
+    return pa.RecordBatchReader.from_batches(schema, (_typed(batch, schema) for batch in reader))
+
+
+def _typed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = []
+    for column, field in zip(batch.columns, schema, strict=True):
+        lists = pa.types.is_list(field.type)
+        columns.append((pc.split_pattern(pc.utf8_trim(column, "{}"), ",") if lists else column).cast(field.type))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

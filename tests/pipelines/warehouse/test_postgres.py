@@ -3,6 +3,7 @@
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -23,6 +24,21 @@ def test_a_new_contract_column_is_added_to_old_data(served: Settings) -> None:
         owner.execute("insert into raw.events (event_date, event_id) values (current_date, 'old')")
     with open_warehouse(served) as connection:
         assert connection.execute("select event_id, charge_code from raw.events").fetchall() == [("old", None)]
+
+
+def test_vectors_come_back_bit_by_bit(served: Settings) -> None:
+    open_warehouse(served).close()
+    drawn = np.random.default_rng(7).normal(0, 1e-3, (500, 8)).astype(np.float32)
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(drawn.ravel()), 8)
+    names = [f"v{n:03d}" for n in range(500)]
+    rows = pa.table({"name": [*names, "none"], "v": pa.concat_arrays([vectors, pa.nulls(1, vectors.type)])})
+    with connect(served, OWNER) as owner:
+        owner.execute("create table raw.vectors (name text, v real[])")
+        assert owner.insert("raw.vectors", rows) == 501
+        found = owner.reader("select v from raw.vectors where v is not null order by name").read_all()["v"]
+        assert found.type == pa.list_(pa.float32())
+        assert (found.combine_chunks().flatten().to_numpy().reshape(500, 8) == drawn).all()
+        assert owner.reader("select v from raw.vectors where v is null").read_all()["v"].to_pylist() == [None]
 
 
 def test_a_key_is_kept_by_the_database(served: Settings) -> None:
