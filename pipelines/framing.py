@@ -13,6 +13,8 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
+RAW = "raw"
+"""The column that holds a line's text."""
 BLOCK = 4 << 20
 MAX_LINE = 1 << 20
 """A line or record above this is unreadable, so that one missing line feed cannot take all memory."""

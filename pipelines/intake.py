@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 from pipelines.contracts import FILE, LANDING_DATE, LINE, MEDIA_ENTITIES, UNREADABLE, UNREADABLE_REASON, Entity
 from pipelines.csv_records import CsvFile
 from pipelines.errors import NightmarketError
-from pipelines.framing import Bad, ByteFile, bad_row, read_lines, strings_of
+from pipelines.framing import RAW, Bad, ByteFile, bad_row, read_lines, strings_of
 from pipelines.landing import LandingFile, landing_files
+from pipelines.media.verdicts import Judge
 from pipelines.part_writer import PartWriter
 from pipelines.settings import Batch, Settings
 
-RAW = "raw"
 PARQUET_BATCH = 32 << 10
 
 _PROVENANCE = [pa.field(LANDING_DATE, pa.date32()), pa.field(FILE, pa.string()), pa.field(LINE, pa.int64())]
@@ -67,7 +67,7 @@ def frame(
     `out` must be a fresh folder of this attempt. Raises NightmarketError when a file cannot be opened at all, or when
     the number of rows written differs from the number counted.
     """
-    judge = _media_judge(settings, entity)
+    judge = Judge(settings, entity).rows if entity in MEDIA_ENTITIES else (lambda rows: rows)
     lines = PartWriter(out / "lines", LINES_SCHEMA, judge)
     columns = PartWriter(out / "columns", columns_schema(entity), judge)
     framed: list[FramedFile] = []
@@ -88,15 +88,6 @@ def frame(
     except OSError as error:
         raise NightmarketError(f"intake of {entity.name}: cannot write {out}: {error.strerror or error}") from error
     return Framed(lines.paths, columns.paths, framed)
-
-
-def _media_judge(settings: Settings, entity: Entity) -> Callable[[pa.Table], pa.Table]:
-    """For rows that name a picture or a sound: what is wrong with the file becomes the reason of the row."""
-    if entity not in MEDIA_ENTITIES:
-        return lambda rows: rows
-    from pipelines.media.verdicts import Judge
-
-    return Judge(settings, entity).rows
 
 
 def _frame_file(file: LandingFile, entity: Entity, lines: PartWriter, columns: PartWriter) -> tuple[int, str]:

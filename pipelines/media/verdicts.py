@@ -10,10 +10,9 @@ import pyarrow.dataset as ds
 
 from pipelines import lake
 from pipelines.contracts import CONTENT_HASH, UNREADABLE_REASON, URI, Entity
-from pipelines.intake import RAW
+from pipelines.framing import RAW
 from pipelines.media import store
 from pipelines.media.faulty import MediaError
-from pipelines.media.kinds import KINDS
 from pipelines.media.stream import in_order
 from pipelines.settings import Settings
 
@@ -46,6 +45,8 @@ class Judge:
     def _judge(self, asked: list[Named]) -> None:
         if not asked:
             return
+        from pipelines.media.kinds import KINDS  # the decoders, which a night without media does not need
+
         folder, kind = store.folder_of(self._settings), KINDS[self._entity.name]
         before = self._in_lake({digest for digest, _ in asked})
         fresh = [name for name in asked if name not in before or not store.holds(folder, name[0])]

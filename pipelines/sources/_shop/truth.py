@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +16,14 @@ from pipelines.landing import SOURCE_FILE
 from pipelines.sources._shop.afterwards import Past
 from pipelines.sources._shop.catalogue import campaign_id
 from pipelines.sources._shop.lexicon import ASPECTS, BRANDS, CATEGORIES, COLOURS, LANGUAGES
-from pipelines.sources._shop.media import File
 from pipelines.sources._shop.queries import ANY, Queries
 from pipelines.sources._shop.reviews import Review
 from pipelines.sources._shop.sessions import EXAMINED
 from pipelines.sources._shop.support import Message
 from pipelines.sources._shop.world import HAS_ASPECT, World, item_id, item_ids, user_ids
+
+if TYPE_CHECKING:
+    from pipelines.sources._shop.media import File
 
 _REVIEW = pa.schema(
     [("review_id", pa.string()), ("is_correction", pa.bool_()), ("sentiment", pa.float64()), ("language", pa.string()),
@@ -78,7 +80,7 @@ class Truth:
         ):
             self._write(f"{name}/{date}.parquet", pa.Table.from_pylist(rows, schema=schema))
 
-    def write_media(self, day: int, files: list[File]) -> None:
+    def write_media(self, day: int, files: "list[File]") -> None:
         """Which delivered files are spoiled, and how."""
         rows = [
             {"entity": f.entity, "item_id": item_id(f.number), "position": f.position, "uri": f.uri,

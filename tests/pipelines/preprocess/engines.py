@@ -1,5 +1,6 @@
 """One day of a shop staged by an engine, in a process of its own, and read back as plain rows."""
 
+import io
 import json
 import os
 import subprocess
@@ -11,7 +12,9 @@ from typing import Any
 import pyarrow.dataset as ds
 from hostile import LINES, PRODUCTS, event
 from personal import CHINESE, CLEAN, ENGLISH, MISSED
+from PIL import Image
 
+from pipelines.media.store import FOLDER, put
 from pipelines.settings import Settings
 
 DAY = date(2020, 1, 2)
@@ -44,6 +47,23 @@ def land_day(settings: Settings) -> None:
     land(settings, "events", [*LINES, *visits, *LINES[::2]])
     land(settings, "products", list(PRODUCTS))
     land(settings, "reviews", reviews())
+    land(settings, "product_images", images(settings))
+
+
+def images(settings: Settings) -> list[str]:
+    """A picture under odd spellings of its hash and position, one that is cut, one that never came."""
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16), "red").save(file, "PNG")
+    folder = settings.landing / "shop" / FOLDER
+    good, cut = put(folder, file.getvalue()), put(folder, file.getvalue()[:50])
+    hashes: list[Any] = [good, f" {good}\t", good.upper(), good[:-1], f"{good}\n", cut, "0" * 64, 1, None, "", [good]]
+    rows = [{"item_id": f"i{n}", "position": 1, "content_hash": digest} for n, digest in enumerate(hashes)]
+    places = (0, -1, "2.0", 1000, 1001, "1e2", "first", None)
+    rows += [{"item_id": f"p{n}", "position": place, "content_hash": good} for n, place in enumerate(places)]
+    names = ("a.png", "a.jpg", "\u202egnp.a", "", "x" * 300)
+    rows += [{"item_id": f"n{n}", "position": 1, "uri": name, "content_hash": good} for n, name in enumerate(names)]
+    twice = json.dumps(rows[0])[:-1] + f', "content_hash": "{cut}"}}'
+    return [*map(json.dumps, rows), twice, json.dumps(rows[0])]
 
 
 def reviews() -> list[str]:
