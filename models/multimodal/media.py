@@ -78,8 +78,8 @@ def prepared(media: Media, config: Config, reader: Reader, encoder: Pretrained |
 
 
 def kinds_of(media: Media) -> tuple[str, ...]:
-    here = media.present().any(axis=0)
-    return tuple(kind for place, kind in enumerate(KINDS) if here[place])
+    here = media.present()
+    return tuple(kind for place, kind in enumerate(KINDS) if here[:, place].any())
 
 
 def of_titles(titles: Sequence[str | None], size: int) -> Media:
