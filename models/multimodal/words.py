@@ -79,7 +79,7 @@ class TextTower(nn.Module):
         super().__init__()
         self.drop = config.drop
         self.bags = nn.EmbeddingBag(2 << config.bits, config.width, mode="sum")
-        nn.init.normal_(self.bags.weight, std=0.1)
+        nn.init.zeros_(self.bags.weight)  # an n-gram that training never meets says nothing
         self.mixed = nn.Sequential(
             nn.LayerNorm(config.width + sentences), nn.Linear(config.width + sentences, config.hidden), nn.GELU(),
             nn.Dropout(config.drop),
