@@ -74,7 +74,9 @@ def prepared(media: Media, config: Config, reader: Reader, encoder: Pretrained |
     frames = log_mel([], config.sounds)
     mels = np.concatenate(sounds) if sounds else frames.astype(np.float16)
     sound = media.sound if len(media.sound) else np.full(len(media), -1, np.int64)
-    return Prepared(present, reader.read(media.titles), images, media.picture, mels, sound)
+    titled = bool(present[:, KINDS.index(TEXT)].any())
+    read = reader.read(media.titles) if titled else reader.nothing(len(media))
+    return Prepared(present, read, images, media.picture, mels, sound)
 
 
 def kinds_of(media: Media) -> tuple[str, ...]:

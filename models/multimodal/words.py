@@ -55,6 +55,11 @@ class Reader:
             return Read(bags, np.zeros((len(texts), 0), np.float32))
         return Read(bags, self.encoder.encode(texts))
 
+    def nothing(self, n: int) -> Read:
+        """What `read` makes of n products without a title."""
+        bags = sparse.csr_array((n, 2 << self.config.bits), dtype=np.float32)
+        return Read(bags, np.zeros((n, self.width), np.float32))
+
 
 def counted(texts: Sequence[str], bits: int) -> sparse.csr_array:
     """float32 [n, 2 · 2^bits]: how often each n-gram stands in each text, words first, then letter groups."""
