@@ -46,12 +46,14 @@ class Sounds:
 @dataclass(frozen=True)
 class Training:
     """`rows`: products with a picture or a sound in a step; `titles`: products known by title alone, beside them;
-    `pairs`: of products bought together, beside them. `drop`: how often a modality is hidden from the fusion.
+    `pairs`: of products bought together, beside them. `plain`: products known by title alone that the towers learn
+    from, at most; the linear machine learns from all. `drop`: how often a modality is hidden from the fusion.
     """
 
     epochs: int = 16
     rows: int = 128
     titles: int = 128
+    plain: int = 4_000
     pairs: int = 32
     learning_rate: float = 3e-3
     weight_decay: float = 0.05

@@ -62,12 +62,13 @@ def learn(
     sentences, encoder = encoder_for(texts, config.words.sentences, device)
     reader = Reader(config.words, rarity([text for text in texts if text], config.words.bits), encoder)
     pictures = Pretrained(config.pictures.source, place) if config.pictures.source else None
-    store = prepared(media, config, reader, pictures)
+    used = np.union1d(towers_learn_from(media, train, training.plain, training.seed), held_out)
+    store = prepared(media, config, reader, pictures, np.isin(np.arange(len(media)), used))
     classes, answers = labelled(products.labels, train)
     shape = Shape(kinds, reader.width, pictures.width if pictures else 0, {n: len(c) for n, c in classes.items()})
     torch.manual_seed(training.seed)
     net = Net(config, shape)
-    task = Task(config, store, answers, codes_of(media), products.pairs, train, held_out, place)
+    task = Task(config, store, answers, codes_of(media), products.pairs, np.intersect1d(used, train), held_out, place)
     loop = LoopConfig(
         epochs=training.epochs, patience=training.epochs, learning_rate=training.learning_rate,
         average=training.average, weight_decay=training.weight_decay, warmup_steps=training.warmup,
@@ -94,6 +95,18 @@ def split(media: Media, share: float, seed: int) -> tuple[np.ndarray, np.ndarray
     inside = np.isin(codes, out)
     some = present.any(axis=1)
     return np.flatnonzero(~inside & some), np.flatnonzero(inside & some)
+
+
+def towers_learn_from(media: Media, train: np.ndarray, plain: int, seed: int) -> np.ndarray:
+    """Rows of `train`: all that have more than a title, and at most `plain` of the others, drawn at random; all of
+    these where no product has more.
+    """
+    present = media.present()[train]
+    more = present.sum(axis=1) > present[:, KINDS.index(TEXT)]
+    others = train[~more]
+    if more.any() and len(others) > plain:
+        others = np.random.default_rng([seed, 1]).choice(others, plain, replace=False)
+    return np.union1d(train[more], others)
 
 
 def codes_of(media: Media) -> np.ndarray:

@@ -61,8 +61,10 @@ class Prepared:
         return torch.from_numpy(np.ascontiguousarray(chosen)).to(device)
 
 
-def prepared(media: Media, config: Config, reader: Reader, encoder: Pretrained | None) -> Prepared:
-    """Raises ValueError where pictures have another size than the tower reads."""
+def prepared(
+    media: Media, config: Config, reader: Reader, encoder: Pretrained | None, encoded: np.ndarray | None = None
+) -> Prepared:
+    """`encoded`: see `Reader.read`. Raises ValueError where pictures have another size than the tower reads."""
     size = config.pictures.size
     if encoder is None and len(media.pixels) and media.pixels.shape[1:] != (size, size, 3):
         raise ValueError(f"pictures are {media.pixels.shape[1:]}, the tower reads {(size, size, 3)}")
@@ -75,7 +77,7 @@ def prepared(media: Media, config: Config, reader: Reader, encoder: Pretrained |
     mels = np.concatenate(sounds) if sounds else frames.astype(np.float16)
     sound = media.sound if len(media.sound) else np.full(len(media), -1, np.int64)
     titled = bool(present[:, KINDS.index(TEXT)].any())
-    read = reader.read(media.titles) if titled else reader.nothing(len(media))
+    read = reader.read(media.titles, encoded) if titled else reader.nothing(len(media))
     return Prepared(present, read, images, media.picture, mels, sound)
 
 
