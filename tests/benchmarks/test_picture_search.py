@@ -62,7 +62,7 @@ def test_a_made_up_store(tmp_path: Path) -> None:
     assert (found.product[found.iconic] == np.arange(5)).all() and (found.part[found.iconic] == "iconic").all()
     config = replace(SMALL, training=replace(SMALL.training, epochs=2))
     said = picture_search.measured(found, config, "cpu", tmp_path / "run", lambda row: None)
-    assert (said["photos"], said["products"]) == (10, 5)
+    assert (said["judged"], said["products"]) == (10, 5)
     for catalogue in ("iconic", "photos"):
         assert said[catalogue]["colours"]["recall@1"] > 0.2 and said[catalogue]["towers"]["recall@5"] == 1
     assert set(said["minus"]) == {"pixels", "colours"}
