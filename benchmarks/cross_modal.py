@@ -146,7 +146,7 @@ def split(shop: Shop, other: Shop | None) -> tuple[Shop, Shop]:
     judged = given.part(np.sort(draw))
     both = Media([*judged.media.titles, *shop.media.titles], shop.media.pixels, np.full(len(draw) + len(shop.ids), -1))
     codes = codes_of(both)
-    seen, names = set(codes[: len(draw)].tolist()), set(judged.ids)
+    seen, names = set(codes[: len(draw)].tolist()), set(judged.ids if other is None else other.ids)
     kept = [r for r, name in enumerate(shop.ids) if name not in names and int(codes[len(draw) + r]) not in seen]
     return judged, shop.part(np.array(kept, np.int64))
 

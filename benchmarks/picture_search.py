@@ -112,7 +112,7 @@ def measured(store: Store, config: Config, device: str, folder: Path, tell: Call
         scores = dict(zip(CATALOGUES, (near, nearer), strict=True))
         found[method] = {name: ranked(score, store.product[test]) for name, score in scores.items()}
         tell({method: {name: {k: float(v.mean()) for k, v in at.items()} for name, at in found[method].items()}})
-    answer: dict[str, Any] = {"photos": len(test), "products": len(store.iconic)}
+    answer: dict[str, Any] = {"judged": len(test), "products": len(store.iconic)}
     for name in CATALOGUES:
         answer[name] = {method: told(found[method][name]) for method in found}
     answer["minus"] = {method: gained(found["towers"], found[method]) for method in found if method != "towers"}

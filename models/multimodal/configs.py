@@ -46,21 +46,23 @@ class Sounds:
 @dataclass(frozen=True)
 class Training:
     """`rows`: products with a picture or a sound in a step; `titles`: products known by title alone, beside them;
-    `pairs`: of products bought together, beside them. `drop`: how often a modality is hidden from the fusion.
+    `pairs`: of products bought together, beside them. `plain`: products known by title alone that the towers learn
+    from, at most; the linear machine learns from all. `drop`: how often a modality is hidden from the fusion.
     """
 
-    epochs: int = 30
+    epochs: int = 16
     rows: int = 128
     titles: int = 128
+    plain: int = 4_000
     pairs: int = 32
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.05
     warmup: int = 100  # steps
     average: float = 0.99
     smoothing: float = 0.05
     drop: float = 0.5
     attributes: float = 1.0  # weight of the attributes' loss; that of the contrast is 1
-    held_out: float = 0.1
+    held_out: float = 0.15
     seed: int = 20_180_101
 
 
@@ -78,7 +80,7 @@ BASE = Config()
 CONFIGS = {
     "base": BASE,
     # For a first look, and what the demo trains.
-    "quick": replace(BASE, training=replace(BASE.training, epochs=10)),
+    "quick": replace(BASE, training=replace(BASE.training, epochs=5)),
 }
 
 

@@ -61,8 +61,10 @@ class Prepared:
         return torch.from_numpy(np.ascontiguousarray(chosen)).to(device)
 
 
-def prepared(media: Media, config: Config, reader: Reader, encoder: Pretrained | None) -> Prepared:
-    """Raises ValueError where pictures have another size than the tower reads."""
+def prepared(
+    media: Media, config: Config, reader: Reader, encoder: Pretrained | None, encoded: np.ndarray | None = None
+) -> Prepared:
+    """`encoded`: see `Reader.read`. Raises ValueError where pictures have another size than the tower reads."""
     size = config.pictures.size
     if encoder is None and len(media.pixels) and media.pixels.shape[1:] != (size, size, 3):
         raise ValueError(f"pictures are {media.pixels.shape[1:]}, the tower reads {(size, size, 3)}")
@@ -74,12 +76,14 @@ def prepared(media: Media, config: Config, reader: Reader, encoder: Pretrained |
     frames = log_mel([], config.sounds)
     mels = np.concatenate(sounds) if sounds else frames.astype(np.float16)
     sound = media.sound if len(media.sound) else np.full(len(media), -1, np.int64)
-    return Prepared(present, reader.read(media.titles), images, media.picture, mels, sound)
+    titled = bool(present[:, KINDS.index(TEXT)].any())
+    read = reader.read(media.titles, encoded) if titled else reader.nothing(len(media))
+    return Prepared(present, read, images, media.picture, mels, sound)
 
 
 def kinds_of(media: Media) -> tuple[str, ...]:
-    here = media.present().any(axis=0)
-    return tuple(kind for place, kind in enumerate(KINDS) if here[place])
+    here = media.present()
+    return tuple(kind for place, kind in enumerate(KINDS) if here[:, place].any())
 
 
 def of_titles(titles: Sequence[str | None], size: int) -> Media:

@@ -34,7 +34,7 @@ def log_mel(waves: Sequence[np.ndarray], config: Sounds) -> np.ndarray:
         pieces = np.lib.stride_tricks.sliding_window_view(held, WINDOW)[::HOP] * window
         power = np.abs(np.fft.rfft(pieces, POINTS)).astype(np.float32) ** 2
         bands = np.log(power @ mel_bands(config.mels) + QUIET)
-        found[row] = (bands - bands.mean()) / (bands.std() + 1e-3)
+        found[row] = (bands - bands.mean(dtype=np.float64)) / (bands.std(dtype=np.float64) + 1e-3)
     return found
 
 

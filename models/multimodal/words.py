@@ -42,7 +42,8 @@ class Reader:
         self.config, self.rarity, self.encoder = config, rarity, encoder
         self.width = 0 if encoder is None else encoder.encode(["width"]).shape[1]
 
-    def read(self, titles: Sequence[str | None]) -> Read:
+    def read(self, titles: Sequence[str | None], encoded: np.ndarray | None = None) -> Read:
+        """`encoded` bool [n]: whose sentences are encoded, which is what takes time; None: all. The rest are zeros."""
         texts = [clean(title or "") for title in titles]
         counts = counted(texts, self.config.bits)
         value = (1 + np.log(counts.data)) * self.rarity[counts.indices]
@@ -53,7 +54,14 @@ class Reader:
         bags = sparse.csr_array((weights, counts.indices, counts.indptr), shape=counts.shape)
         if self.encoder is None:
             return Read(bags, np.zeros((len(texts), 0), np.float32))
+        if encoded is not None:
+            texts = [text if wanted else "" for text, wanted in zip(texts, encoded, strict=True)]
         return Read(bags, self.encoder.encode(texts))
+
+    def nothing(self, n: int) -> Read:
+        """What `read` makes of n products without a title."""
+        bags = sparse.csr_array((n, 2 << self.config.bits), dtype=np.float32)
+        return Read(bags, np.zeros((n, self.width), np.float32))
 
 
 def counted(texts: Sequence[str], bits: int) -> sparse.csr_array:
@@ -79,7 +87,7 @@ class TextTower(nn.Module):
         super().__init__()
         self.drop = config.drop
         self.bags = nn.EmbeddingBag(2 << config.bits, config.width, mode="sum")
-        nn.init.normal_(self.bags.weight, std=0.1)
+        nn.init.zeros_(self.bags.weight)  # an n-gram that training never meets says nothing
         self.mixed = nn.Sequential(
             nn.LayerNorm(config.width + sentences), nn.Linear(config.width + sentences, config.hidden), nn.GELU(),
             nn.Dropout(config.drop),

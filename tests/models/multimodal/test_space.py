@@ -39,7 +39,7 @@ def test_names_find_pictures_of_combinations_that_were_never_seen(learned: Learn
     pictures = learned.space.images(made(every, 9).media.pixels)
     first = nearest(learned.space.texts([" ".join(name) for name in pairs_of(False)]), pictures, 2)
     right = [[every[row] == name for row in rows] for rows, name in zip(first, pairs_of(False), strict=True)]
-    assert np.mean(right) >= 0.4, "chance is 1 in 25"
+    assert np.mean(right) >= 0.3, "chance is 1 in 25"
 
 
 def test_sounds_find_shapes(learned: Learned, unseen: Products) -> None:
