@@ -156,10 +156,12 @@ def scored(test: Window, earlier: list[Window], nightly: bool) -> tuple[dict[str
     """The blends, of all spaces and of each vector space with the words, and float [B, C] of every model."""
     names, signals = test.cold.names, test.signals(nightly)
     cohorts = [one.cohort(nightly) for one in earlier]
+    words = [one.name for one in test.cold.likeness if one.name == WORDS]
     dense = [one.name for one in test.cold.likeness if one.name != WORDS]
+    kept_spaces = [*([words] if words else []), *([*words, one] for one in dense if len(dense) > 1), dense]
     subsets = {BLEND: tuple(names)} | {
         f"{BLEND}_{'_'.join(kept)}": tuple(name for name in names if name == CROWD or _space(name) in kept)
-        for kept in ([[WORDS]] + [[WORDS, one] for one in dense] if len(dense) > 1 else [[WORDS], dense])
+        for kept in kept_spaces
     }
     blends, scores = {}, {}
     for label, kept in subsets.items():
