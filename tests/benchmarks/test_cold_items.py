@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from scipy import sparse
 
-from benchmarks.cold_items import BLEND, given, judged, scored
+from benchmarks.cold_items import BLEND, given, judged, listed, scored
 from models.interactions import Interactions
 from models.multimodal.lookalike import unit_rows
 from models.recommender.cold import Modality
@@ -81,3 +82,10 @@ def test_vectors_come_from_a_file_by_modality(tmp_path: Path) -> None:
     pq.write_table(rows.drop_columns(["modality"]), tmp_path / "other.parquet")
     with pytest.raises(SystemExit, match="no column modality"):
         given(tmp_path / "other.parquet")
+
+
+def test_places_for_cold_items_are_counted_and_leave_the_first_ten_alone() -> None:
+    after = sparse.csr_array(np.array([[1, 0, 0, 1], [0, 1, 0, 0]], dtype=bool))
+    found = listed(np.array([[0, 3] + [2] * 18, [3, -1] + [2] * 18]), after, np.array([2, 3]))
+    assert found["cold_hits"].tolist() == [1, 0]
+    assert found["ndcg@10"].tolist() == [pytest.approx(1), 0]

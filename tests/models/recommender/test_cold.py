@@ -179,13 +179,14 @@ def vectors_of(data: Interactions) -> list[Modality]:
 
 ROWS = [
     *((f"u{n}", f"old{n % 3}", n) for n in range(8)),
-    *((f"u{n}", f"new{n % 5}", 10 + n) for n in range(8)),
-    ("u0", "new4", 12), ("u0", "old0", 13), ("late", "new0", 11), ("u1", "new1", 9 + DAYS + 5),
+    *((f"u{n}", f"new{n % 5}", 30 + n) for n in range(8)),
+    ("u0", "new4", 32), ("u0", "old0", 33), ("late", "new0", 31), ("u1", "new1", 29 + DAYS + 5),
 ]  # fmt: skip
+CUT = MONDAY + timedelta(DAYS)
 
 
 def test_a_window_holds_the_users_with_a_past_and_what_they_bought_of_what_was_new() -> None:
-    day, events = MONDAY + timedelta(8), table(ROWS)
+    day, events = CUT, table(ROWS)
     past = events.slice(0, 8)
     found = window(past, events, day, first_seen(events), nothing, vectors_of)
     names = found.data.users.take(pa.array(found.users)).to_pylist()
@@ -193,21 +194,22 @@ def test_a_window_holds_the_users_with_a_past_and_what_they_bought_of_what_was_n
     assert found.data.items.take(pa.array(found.cold.items)).to_pylist() == [f"new{n}" for n in range(5)]
     assert found.bought[0].tolist() == [True, False, False, False, True]
     assert found.asked[:2].tolist() == [1, 2]
-    assert found.crowd(DAYS)[0].tolist() == [0, 0, 0, 0, 0]  # on day 10 nobody has had any yet
-    assert found.crowd(DAYS)[1].tolist() == [1, 0, 0, 0, 0]  # the evening before day 11: u0
-    assert found.crowd(1)[3].tolist() == [0, 0, 1, 0, 1]  # day 12: u2, and u0 again, of what it had not had
+    assert found.crowd(DAYS)[0].tolist() == [0, 0, 0, 0, 0]  # on the first day nobody has had any yet
+    assert found.crowd(DAYS)[1].tolist() == [1, 0, 0, 0, 0]  # the evening before the next: u0
+    assert found.crowd(1)[3].tolist() == [0, 0, 1, 0, 1]  # u2, and u0 again, of what it had not had
     assert found.crowd(DAYS)[3].tolist() == [2, 1, 1, 0, 1]  # who has no past is a crowd, too
 
 
 def test_nothing_of_the_window_is_in_what_is_learned_from() -> None:
-    day, events = MONDAY + timedelta(8), table(ROWS)
+    day, events = CUT, table(ROWS)
     one = window(events.slice(0, 8), events, day, first_seen(events), nothing, vectors_of)
-    early = table([*ROWS, ("u5", "new3", 3), ("u1", "new5", 12)])  # new3 is known to have been there before
+    early = table([*ROWS, ("u5", "new3", 3), ("u1", "new5", 32)])  # new3 is known to have been there before
     other = window(early, early, day, first_seen(early), nothing, vectors_of)
     cold = other.data.items.take(pa.array(other.cold.items)).to_pylist()
     assert cold == ["new0", "new1", "new2", "new4", "new5"] and "new3" in other.data.items.to_pylist()
     assert not np.isin(one.data.item, one.cold.items).any()
     assert window(events.slice(0, 2), events.slice(0, 4), day, first_seen(events), nothing, vectors_of) is None
+    assert window(events.slice(0, 8), events, day - timedelta(1), first_seen(events), nothing, vectors_of) is None
 
 
 # ---- places in lists ---------------------------------------------------------------------------------------------
