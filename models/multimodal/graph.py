@@ -65,6 +65,15 @@ class Graph:
         """float32 [I, d]."""
         return self.directions * np.sqrt(self.degree)[:, None]
 
+    def of_items(self, place: np.ndarray) -> "Graph":
+        """The same directions for another vocabulary: `place` int [J] is where each of its items stands in this one, or
+        −1. An item that the graph does not know joins nobody until it is fitted again.
+        """
+        known = place >= 0
+        directions = np.where(known[:, None], self.directions[np.maximum(place, 0)], np.float32(0))
+        degree = np.where(known, self.degree[np.maximum(place, 0)], np.float32(0))
+        return Graph(directions, self.values, degree, self.config)
+
     def users(self, data: Interactions, users: np.ndarray, links: Links | None = None) -> np.ndarray:
         """float32 [B, d] of the users at these indices, whether or not the graph was learned from them."""
         found = [np.empty((0, len(self.values)), np.float32)]
