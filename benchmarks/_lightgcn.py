@@ -4,6 +4,8 @@ Three layers on the normalised user–item graph, their mean with the layer befo
 edge; propagation over the whole graph in every step.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from scipy import sparse
@@ -40,19 +42,29 @@ def learn(edges: sparse.csr_array, epochs: int) -> tuple[np.ndarray, np.ndarray]
     return vectors[:users], vectors[users:]
 
 
-def _propagated(graph: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+class _Step(torch.autograd.Function):
+    """graph @ table; the graph is symmetric, so gradients take the same way back."""
+
+    @staticmethod
+    def forward(ctx: Any, table: torch.Tensor, graph: sparse.csr_array) -> torch.Tensor:
+        ctx.graph = graph
+        return torch.from_numpy(graph @ table.detach().numpy())
+
+    @staticmethod
+    def backward(ctx: Any, *slope: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return torch.from_numpy(ctx.graph @ slope[0].numpy()), None
+
+
+def _propagated(graph: sparse.csr_array, table: torch.Tensor) -> torch.Tensor:
     layer = total = table
     for _ in range(LAYERS):
-        layer = torch.sparse.mm(graph, layer)
+        layer = _Step.apply(layer, graph)
         total = total + layer
     return total / (LAYERS + 1)
 
 
-def _normalised(row: np.ndarray, column: np.ndarray, users: int, items: int) -> torch.Tensor:
+def _normalised(row: np.ndarray, column: np.ndarray, users: int, items: int) -> sparse.csr_array:
     ends = np.concatenate([row, column + users]), np.concatenate([column + users, row])
     degree = np.bincount(ends[0], minlength=users + items)
     weight = 1 / np.sqrt(degree[ends[0]] * degree[ends[1]])
-    size = (users + items, users + items)
-    matrix = sparse.csr_array((weight.astype(np.float32), ends), shape=size)
-    parts = (torch.from_numpy(part.astype(np.int64)) for part in (matrix.indptr, matrix.indices))
-    return torch.sparse_csr_tensor(*parts, torch.from_numpy(matrix.data), size)
+    return sparse.csr_array((weight.astype(np.float32), ends), shape=(users + items, users + items))

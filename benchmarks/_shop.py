@@ -19,7 +19,7 @@ def arguments(name: str, doc: str) -> argparse.ArgumentParser:
         "--data",
         required=True,
         help="a home of nightmarket (its lake is read, nothing is written), a folder of UCI CSV files, one a day, a"
-        " REES46 CSV file, or complete_journey",
+        " REES46 CSV file, the YAML file of a simulated shop, or complete_journey",
     )
     parser.add_argument("--work", type=Path, help="a folder for what is made: kept, and used again by the next run")
     return parser
@@ -55,6 +55,10 @@ def source_of(data: str) -> str:
         return data
     if path.is_dir() and any(DAILY.fullmatch(file.name) for file in path.iterdir()):
         return "uci_online_retail"
+    if path.is_file() and path.suffix in (".yaml", ".yml"):
+        return "simulated_shop"
     if path.is_file() and ".csv" in path.name:
         return "rees46"
-    raise SystemExit(f"--data {data}: neither a home with a lake, a folder of YYYY-MM-DD.csv files, nor a CSV file")
+    raise SystemExit(
+        f"--data {data}: neither a home with a lake, a folder of YYYY-MM-DD.csv files, a YAML file, nor a CSV file"
+    )

@@ -18,8 +18,9 @@ end of the day before they first bought a cold item; `popular` is the number of 
 `models.recommender.newcomers`. Spaces are the words of the feed, an encoder's vectors of title, brand and category, and
 any that `--vectors` brings: a Parquet file of item_id, modality, vector.
 
-`warm`: lists of the starter (`models.recommender.saved`) with two places for cold items, as a night places newcomers,
-and without: NDCG@10 and @20 over everything that was bought.
+`warm`: lists of the starter (`models.recommender.saved`) of all who bought anything, with two places for cold items, as
+a night places newcomers, filled by the blend at the cut-off (`learned`) or by the rule, and without: NDCG@10 and @20
+over everything that was bought, and how many of the cold items that a list holds its reader bought.
 """
 
 import json
@@ -39,7 +40,7 @@ from scipy import sparse
 from benchmarks._measure import watching
 from benchmarks._shop import arguments, shop
 from models import metrics
-from models.interactions import PURCHASE, Interactions
+from models.interactions import Interactions
 from models.nlp.search.catalogue import Catalogue
 from models.nlp.search.encoders import encoder_for, unit
 from models.recommender import popular
@@ -48,9 +49,10 @@ from models.recommender.cold_blend import Cohort, ColdBlend, learn
 from models.recommender.cold_places import LearnedNewcomers
 from models.recommender.cold_window import DAYS, WEEK, Window, first_seen, window
 from models.recommender.configs import Popular
-from models.recommender.newcomers import newcomers, placed
+from models.recommender.newcomers import Newcomers, newcomers, placed
 from models.recommender.ranking import rank_users, top_k
 from models.recommender.saved import starter
+from models.split import bought
 from pipelines import lake
 from pipelines.catalogue import described
 from pipelines.settings import Settings
@@ -156,10 +158,12 @@ def scored(test: Window, earlier: list[Window], nightly: bool) -> tuple[dict[str
     """The blends, of all spaces and of each vector space with the words, and float [B, C] of every model."""
     names, signals = test.cold.names, test.signals(nightly)
     cohorts = [one.cohort(nightly) for one in earlier]
+    words = [one.name for one in test.cold.likeness if one.name == WORDS]
     dense = [one.name for one in test.cold.likeness if one.name != WORDS]
+    kept_spaces = [*([words] if words else []), *([*words, one] for one in dense if len(dense) > 1), dense]
     subsets = {BLEND: tuple(names)} | {
         f"{BLEND}_{'_'.join(kept)}": tuple(name for name in names if name == CROWD or _space(name) in kept)
-        for kept in ([[WORDS]] + [[WORDS, one] for one in dense] if len(dense) > 1 else [[WORDS], dense])
+        for kept in kept_spaces
     }
     blends, scores = {}, {}
     for label, kept in subsets.items():
@@ -181,9 +185,7 @@ def baselines(test: Window, signals: np.ndarray, nightly: bool) -> dict[str, np.
     for one in test.cold.likeness:
         found[f"{one.name}_knn"] = signals[:, :, names.index(f"{one.name}_near")]
         found[f"popular_alike_{one.name}"] = np.broadcast_to(sales_alike(test.data, test.cold, one.name), shape)
-    fresh = np.zeros(len(test.data.items), dtype=bool)
-    fresh[test.cold.items] = True
-    rule = newcomers(test.data, fresh)
+    rule = by_rule(test)
     if len(rule.items):
         found["newcomers"] = rule.wishes(test.data, test.users).toarray()
     if nightly:
@@ -211,40 +213,38 @@ def judged(test: Window, scores: dict[str, np.ndarray], way: str) -> dict[str, A
 
 
 def warm_lists(known: Known, test: Window, blend: ColdBlend) -> dict[str, Any]:
-    """Lists of all who bought anything afterwards, with and without places for the cold items."""
-    data = test.data
-    everything = np.ones(len(data.items), dtype=bool)
-    day = known.events["event_date"]
-    later = known.events.filter(
-        pc.and_(pc.greater(day, pa.scalar(data.as_of)), pc.equal(known.events["event_type"], "purchase"))
-    )
-    user = pc.fill_null(pc.index_in(later["user_id"].combine_chunks(), value_set=data.users), -1).to_numpy()
-    item = pc.fill_null(pc.index_in(later["item_id"].combine_chunks(), value_set=data.items), -1).to_numpy()
-    kept = (user >= 0) & (item >= 0)
-    bought = sparse.csr_array((np.ones(kept.sum(), bool), (user[kept], item[kept])), (len(data.users), len(data.items)))
-    bought.sum_duplicates()
-    users = np.flatnonzero((np.diff(bought.indptr) > 0) & (np.diff(data.offsets) > 0))
+    """Lists of all with a past who bought anything afterwards, with and without places for the cold items."""
+    data, everything = test.data, np.ones(len(test.data.items), dtype=bool)
+    after = bought(known.events.filter(pc.greater(known.events["event_date"], pa.scalar(data.as_of))), data)
+    users = np.flatnonzero((np.diff(after.indptr) > 0) & (np.diff(data.offsets) > 0))
     fill = popular.fit(data, Popular()).order
     learned = LearnedNewcomers(test.cold, blend, np.zeros(len(test.cold.items)))
-    lists: dict[str, list[np.ndarray]] = {"without": [], "with_places": []}
+    lists: dict[str, list[np.ndarray]] = {"without": [], "learned": [], "rule": []}
     for block in rank_users(starter(data)[1], data, users, K, fill, everything):
         lists["without"].append(block.items)
-        lists["with_places"].append(placed(block, data, learned, everything, None, PLACES)[0].items)
-    relevant, values = np.diff(bought.indptr)[users], {}
-    for way, found in lists.items():
-        top = np.concatenate(found)
-        at = np.repeat(users, K)
-        hits = np.asarray(bought[at, np.maximum(top, 0).ravel()]).reshape(top.shape).astype(bool) & (top >= 0)
-        values[way] = {f"ndcg@{k}": metrics.ndcg(hits[:, :k], relevant) for k in (10, K)}
-        cold = hits & np.isin(top, test.cold.items)
-        values[way]["cold_hits"] = cold.sum(axis=1).astype(np.float64)
-    result: dict[str, Any] = {"users": len(users), "purchases": int((data.event == PURCHASE).sum())}
+        for way, wanted in (("learned", learned), ("rule", by_rule(test))):
+            lists[way].append(placed(block, data, wanted, everything, None, PLACES)[0].items)
+    values = {way: listed(np.concatenate(found), after[users], test.cold.items) for way, found in lists.items()}
+    result: dict[str, Any] = {"users": len(users)}
     for way, row in values.items():
         result[way] = {name: mean(value) for name, value in row.items()}
-    result["with_minus_without"] = {
-        name: mean(values["with_places"][name] - values["without"][name]) for name in values["without"]
-    }
-    return result
+        result[way]["minus_without"] = {name: mean(row[name] - values["without"][name]) for name in row}
+    more = values["learned"]["cold_hits"] - values["rule"]["cold_hits"]
+    return result | {"cold_hits_learned_minus_rule": mean(more)}
+
+
+def listed(top: np.ndarray, after: sparse.csr_array, cold: np.ndarray) -> dict[str, np.ndarray]:
+    """Of lists int [B, K]: NDCG@10 and @20, and how many of the cold items in it each user bought."""
+    row = np.repeat(np.arange(len(top)), top.shape[1])
+    hits = np.asarray(after[row, np.maximum(top, 0).ravel()]).reshape(top.shape).astype(bool) & (top >= 0)
+    found = {f"ndcg@{k}": metrics.ndcg(hits[:, :k], np.diff(after.indptr)) for k in (10, K)}
+    return found | {"cold_hits": (hits & np.isin(top, cold)).sum(axis=1).astype(np.float64)}
+
+
+def by_rule(test: Window) -> Newcomers:
+    fresh = np.zeros(len(test.data.items), dtype=bool)
+    fresh[test.cold.items] = True
+    return newcomers(test.data, fresh)
 
 
 def mean(values: np.ndarray) -> list[float]:

@@ -119,7 +119,7 @@ def vectors(
     own = graph.users(data, users)
     seconds[GRAPH] = round(time.monotonic() - started, 1)
     alike |= {GRAPH: graph.alike(own), "user_vectors": own}
-    scores[GRAPH] = lambda rows: own[rows] @ graph.items.T
+    scores[GRAPH] = lambda rows: graph.foreseen(own[rows]) @ graph.items.T
     if categories is not None:
         plain = fit(data, GraphConfig())
         alike["graph_without_others"] = plain.alike(plain.users(data, users))

@@ -10,7 +10,11 @@ from models.nlp.search.tokens import clean
 
 NEIGHBOURS = 10
 CERTAIN = 0.97
-"""Cosine from which two products are shown as duplicates where their titles do not tell them apart."""
+"""Cosine from which two products are shown as duplicates where their titles do not tell them apart.
+
+Chosen on the 94 pairs of UCI whose codes differ in nothing but the case of a letter, with vectors of MiniLM-L6: from
+.97 on 147 pairs are shown, 92 of the 94 among them (one of each of the others has no title), 132 with equal titles;
+below .97 begin variants (a small and a large jar)."""
 NUMBERS = re.compile(r"\d+(?:[.,]\d+)?")
 DUPLICATES = pa.schema(
     [

@@ -65,6 +65,15 @@ class Graph:
         """float32 [I, d]."""
         return self.directions * np.sqrt(self.degree)[:, None]
 
+    def of_items(self, place: np.ndarray) -> "Graph":
+        """The same directions for another vocabulary: `place` int [J] is where each of its items stands in this one, or
+        −1. An item that the graph does not know joins nobody until it is fitted again.
+        """
+        known = place >= 0
+        directions = np.where(known[:, None], self.directions[np.maximum(place, 0)], np.float32(0))
+        degree = np.where(known, self.degree[np.maximum(place, 0)], np.float32(0))
+        return Graph(directions, self.values, degree, self.config)
+
     def users(self, data: Interactions, users: np.ndarray, links: Links | None = None) -> np.ndarray:
         """float32 [B, d] of the users at these indices, whether or not the graph was learned from them."""
         found = [np.empty((0, len(self.values)), np.float32)]
@@ -80,16 +89,21 @@ class Graph:
         root = np.where(self.degree > 0, 1 / np.sqrt(np.maximum(self.degree, 1e-30)), 0).astype(np.float32)
         return np.asarray(_pointing(edges) @ (self.directions * root[:, None]))
 
+    def foreseen(self, users: np.ndarray) -> np.ndarray:
+        """float32 [B, d]: vectors whose products with `items` are what the graph foresees for users with these vectors.
+
+        That is the mean of one step along the edges (what they had) and of three (what those had who had it, too).
+        """
+        return np.asarray(users * (1 + self.values**2) / 2, dtype=np.float32)
+
     def alike(self, users: np.ndarray) -> np.ndarray:
         """float32 [B, d]: user vectors turned so that their cosine is that of what the graph foresees for two users.
 
-        What is foreseen is the mean of one and of three steps along the edges: x = u · (1 + values²) / 2, times the
-        items' vectors. Of rows of items by users only the d × d product of the items with themselves is needed.
+        Of the rows of items by users only the d × d product of the items with themselves is needed.
         """
         items = self.items.astype(np.float64)
         squares, turn = np.linalg.eigh(items.T @ items)
-        turn = turn * np.sqrt(np.maximum(squares, 0))
-        return np.asarray((users * (1 + self.values**2) / 2) @ turn, dtype=np.float32)
+        return np.asarray(self.foreseen(users) @ (turn * np.sqrt(np.maximum(squares, 0))), dtype=np.float32)
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"directions": self.directions, "values": self.values, "degree": self.degree}

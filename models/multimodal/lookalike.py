@@ -45,7 +45,7 @@ def nearest(vectors: np.ndarray, asked: np.ndarray, k: int = K, among: np.ndarra
     Ties go to the smaller index.
     """
     rows = unit_rows(vectors)
-    said = rows.any(axis=1)
+    said = np.asarray(rows.any(axis=1))
     engine = Engine(rows, available=said if among is None else said & among)
     index, cosine = [np.empty((0, k), np.int32)], [np.empty((0, k), np.float32)]
     for start in range(0, len(asked), BLOCK):

@@ -81,7 +81,7 @@ def tables(found: Personas, names: Sequence[str], data: Interactions, goods: Goo
     traits = [
         {"persona": names[one], "kind": kind, "rank": place + 1, **trait}
         for kind, held in _held(data, goods).items()
-        for one, ranked in enumerate(_traits(found, *held, most_bought=kind == ITEM))
+        for one, ranked in enumerate(_traits(found, *held))
         for place, trait in enumerate(ranked)
     ]
     rows = [_row(found, one, data, goods) | {"persona": name} for one, name in enumerate(names)]
@@ -170,13 +170,11 @@ def _counted(bags: list[list[str]]) -> tuple[sparse.csr_array, list[str]]:
     return sparse.csr_array((np.ones(len(row)), (row, column)), shape=(len(bags), len(names))), names
 
 
-def _traits(
-    found: Personas, held: sparse.csr_array, names: list[str], most_bought: bool
-) -> list[list[dict[str, object]]]:
+def _traits(found: Personas, held: sparse.csr_array, names: list[str]) -> list[list[dict[str, object]]]:
     """Of each persona the traits it is known by: shares of members, and of all, who bought something with it.
 
-    By lift; items by share · log lift (what many of the persona bought and others did not), as single items of great
-    lift are too rare to show anybody. Ties by name.
+    By share · log lift: what many of the persona bought and others did not. By lift alone come things so rare that they
+    show nobody. Ties by name.
     """
     with_one = found.of >= 0
     everybody = held[np.flatnonzero(with_one)].sum(axis=0) / max(1, int(with_one.sum()))
@@ -186,7 +184,7 @@ def _traits(
         share = held[mine].sum(axis=0) / max(1, len(mine))
         lift = np.where(everybody > 0, share / np.maximum(everybody, 1e-30), 0)
         usable = np.flatnonzero((share >= KNOWN_BY) & (lift > 1))
-        worth = share[usable] * np.log(lift[usable]) if most_bought else lift[usable]
+        worth = share[usable] * np.log(lift[usable])
         best = usable[np.lexsort((usable, -worth))][:TRAITS]
         result.append(
             [{"value": names[at], "members": float(share[at]), "lift": float(lift[at])} for at in best.tolist()]

@@ -22,11 +22,11 @@ class PersonaConfig:
     """`slack`: how much less than the steadiest number of groups another may be (adjusted Rand index), to be finer."""
 
     fewest: int = 2
-    most: int = 12
+    most: int = 10
     slack: float = 0.15
-    resamples: int = 4
-    restarts: int = 6
-    rounds: int = 50
+    resamples: int = 3
+    restarts: int = 4
+    rounds: int = 30
     learners: int = 20_000
     least_share: float = 0.02  # of the users, in the smallest group
 

@@ -1,8 +1,9 @@
 """New items for people with a past: what is said and shown of an item stands in for what people have not done yet.
 
 A new item joins the graph of users and items (`models.multimodal.graph`) by the older items that are like it: by its
-words, its picture, its sound, or what is fused of them. Each such space speaks in three ways, and a space that does not
-know an item is silent about it. What each way counts is learned on items that were new earlier (`cold_blend`).
+words, its picture, its sound, or what is fused of them. Each such space speaks in three ways (words, a sparse space, in
+the first only), and a space that does not know an item is silent about it. What each way counts is learned on items
+that were new earlier (`cold_blend`).
 """
 
 from collections.abc import Sequence
@@ -26,8 +27,8 @@ RECENT_DAYS = 28
 CELLS = 8_000_000
 """Cosines held at a time."""
 LEAST = 1e-4
-CROWD = "crowd"
-WORDS = "words"
+CROWD, WORDS = "crowd", "words"
+WAYS = ("near", "graph", "map")
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ class Likeness:
     name: str
     known: np.ndarray  # bool [C]
     attention: sparse.csr_array  # float32 [C, I], rows sum to 1
-    joined: np.ndarray  # float32 [C, d], the mean of what they are like, two steps along the edges
-    mapped: np.ndarray | None  # float32 [C, d], by a linear map from this space; None for sparse ones
+    placed: tuple[np.ndarray, np.ndarray] | None
+    """float32 [C, d] each: the mean of what they are like, two steps along the edges, and the same by a linear map from
+    this space. None for sparse spaces: where there is a dense one besides, they added nothing."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class ColdItems:
         """The F signals."""
         found = []
         for one in self.likeness:
-            found += [f"{one.name}_near", f"{one.name}_graph"] + ([f"{one.name}_map"] if one.mapped is not None else [])
+            found += [f"{one.name}_{way}" for way in (WAYS[:1] if one.placed is None else WAYS)]
         return (*found, CROWD)
 
     def signals(self, data: Interactions, users: np.ndarray, crowd: np.ndarray | None = None) -> np.ndarray:
@@ -85,8 +87,8 @@ class ColdItems:
         shape = (len(users), len(self.items))
         found = []
         for one in self.likeness:
-            values = [np.log((had @ sparse.csr_array(one.attention.T)).toarray() + LEAST), vectors @ one.joined.T]
-            values += [] if one.mapped is None else [vectors @ one.mapped.T]
+            values = [np.log((had @ sparse.csr_array(one.attention.T)).toarray() + LEAST)]
+            values += [] if one.placed is None else [vectors @ place.T for place in one.placed]
             found += [_scaled(value, one.known) for value in values]
         people = np.zeros(shape) if crowd is None else np.broadcast_to(np.log1p(crowd), shape)
         return np.stack([*found, _scaled(people, np.ones(shape[1], bool))], axis=2)
@@ -126,11 +128,12 @@ def _likeness(space: Modality, items: np.ndarray, older: np.ndarray, graph: Grap
     """Two steps from an item along the edges multiply a direction by its value squared."""
     known = space.known
     attention = _attention(space.vectors, items, older & known)
-    target = graph.directions * graph.values**2
-    mapped = None
-    if not sparse.issparse(space.vectors):
-        mapped = _mapped(space.vectors, np.flatnonzero(older & known), items, target)
-    return Likeness(space.name, known[items] & (np.diff(attention.indptr) > 0), attention, attention @ target, mapped)
+    placed = None
+    if isinstance(space.vectors, np.ndarray):
+        target = graph.directions * graph.values**2
+        learned = np.flatnonzero(older & known)
+        placed = attention @ target, _mapped(space.vectors, learned, items, target)
+    return Likeness(space.name, known[items] & (np.diff(attention.indptr) > 0), attention, placed)
 
 
 def _attention(vectors: np.ndarray | sparse.csr_array, items: np.ndarray, older: np.ndarray) -> sparse.csr_array:

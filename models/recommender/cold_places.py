@@ -1,6 +1,7 @@
 """Newcomers in lists by what was learned of earlier new items: who is shown which, and because of what."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -25,24 +26,27 @@ class LearnedNewcomers:
         return self.cold.items
 
     def wishes(self, data: Interactions, users: np.ndarray) -> sparse.csr_array:
-        """float32 [B, C]: softmax of the blend's scores; 0 where a user's past holds nothing like it, or the item."""
+        """float32 [B, C], up to 1 for a user's best: exp of the blend's scores less the highest. 0 where a user's past
+        holds nothing like the item, or the item itself.
+        """
         if not len(self.items):
             return sparse.csr_array((len(users), 0), dtype=np.float32)
         score = self.blend.scores(self.cold.names, self.cold.signals(data, users, self.crowd))
         chance = np.exp(score - score.max(axis=1, keepdims=True))
         history = history_weights(data, users, EACH_ONCE)
         own = history[:, self.items].toarray() > 0
-        like = (history @ sparse.csr_array(self._attention().T)).toarray() > 0
+        like = (history @ sparse.csr_array(self._attention.T)).toarray() > 0
         return sparse.csr_array(np.where(like & ~own, np.maximum(chance, np.float32(1e-30)), 0).astype(np.float32))
 
     def reasons(self, data: Interactions, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """int32 [P]: of user p's history the item that newcomer p is most like, over all spaces; ties by item id."""
         history = history_weights(data, users, EACH_ONCE)
-        both = sparse.csr_array((history > 0).multiply(self._attention()[np.searchsorted(self.items, items)]))
+        both = sparse.csr_array((history > 0).multiply(self._attention[np.searchsorted(self.items, items)]))
         both.sort_indices()
         order = np.lexsort((both.indices, -both.data, np.repeat(np.arange(len(items)), np.diff(both.indptr))))
         return both.indices[order[both.indptr[:-1]]].astype(np.int32)
 
+    @cached_property
     def _attention(self) -> sparse.csr_array:
         """float32 [C, I]: the sum over spaces."""
         total = sparse.csr_array((len(self.items), self.cold.graph.directions.shape[0]), dtype=np.float32)

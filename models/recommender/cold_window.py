@@ -48,12 +48,16 @@ def window(
     described: Callable[[Interactions], Interactions],
     spaces: Callable[[Interactions], Sequence[Modality]],
 ) -> Window | None:
-    """The window that begins after `day`; None where fewer than `FEWEST` users or items are in it.
+    """The window that begins after `day`; None where fewer than `FEWEST` users or items are in it, or where the past is
+    shorter than a window: in a shop's first weeks everything is new.
 
     `past`: events as known at the end of the day, those that count (see `encode`, plus event_date). `later`: events
     that hold the purchases of the window, whatever else. `first`: item_id, first_seen (date). `described` and `spaces`
     add what is said and shown of the items.
     """
+    begun = pc.min(past["event_date"]).as_py()
+    if begun is None or begun > day - timedelta(DAYS):
+        return None
     seen = first["first_seen"]
     last = day + timedelta(DAYS)
     fresh = first.filter(pc.and_(pc.greater(seen, pa.scalar(day)), pc.less_equal(seen, pa.scalar(last))))

@@ -115,3 +115,17 @@ def test_a_sample_of_users_is_enough_to_give_all_of_them_vectors() -> None:
     scores = graph.users(data, np.arange(200)) @ graph.items.T
     odd = np.arange(200) % 2 == 1
     assert (scores[odd][:, 5:].sum(axis=1) > 10 * np.abs(scores[odd][:, :5]).sum(axis=1)).all()
+
+
+def test_the_next_night_has_other_items_and_the_same_directions() -> None:
+    rows = random_rows(5)
+    before = encode(table(rows), TODAY.replace(day=31))
+    graph = fit(before, GraphConfig(width=5))
+    after = encode(table([*rows, ("u9", "h", 1), ("u9", "i3", 1)]), TODAY.replace(day=31))
+    place = np.array([before.items.index(name).as_py() for name in after.items.to_pylist()])
+    assert place[0] == -1
+    moved = graph.of_items(place)
+    users = [before.users.index(name).as_py() for name in after.users.to_pylist() if name != "u9"]
+    kept = np.array([at for at, name in enumerate(after.users.to_pylist()) if name != "u9"])
+    np.testing.assert_allclose(moved.users(after, kept), graph.users(before, np.array(users)), atol=1e-6)
+    assert not moved.items[0].any() and moved.users(after, np.array([after.users.index("u9").as_py()])).any()

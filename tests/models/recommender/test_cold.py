@@ -105,9 +105,9 @@ def test_words_are_a_space_and_the_crowd_a_signal() -> None:
     data, _ = two_tastes()
     data = replace(data, content=said([f"{name[0] * 6} thing" for name in data.items.to_pylist()]))
     found = cold_items(data, [], cold_of(data))
-    assert found.names == (f"{WORDS}_near", f"{WORDS}_graph", CROWD)
+    assert found.names == (f"{WORDS}_near", CROWD)
     values = found.signals(data, np.arange(40), np.array([0.0, 3.0]))
-    assert values[0, :, 2].tolist() == pytest.approx([-1, 1])
+    assert values[0, :, 1].tolist() == pytest.approx([-1, 1])
     assert values[0, 0, 0] > values[0, 1, 0] and values[1, 0, 0] < values[1, 1, 0]
 
 
@@ -123,7 +123,7 @@ def test_events_of_the_new_items_themselves_teach_the_spaces_nothing(seed: int) 
     again = cold_items(data, [Modality("text", changed)], cold_of(data), found.graph)
     columns = [at for at, name in enumerate(data.items.to_pylist()) if "x" in name]
     assert not found.likeness[0].attention[:, columns].toarray().any()
-    one, other = (one.likeness[0].mapped[0] for one in (found, again))
+    one, other = (one.likeness[0].placed[1][0] for one in (found, again))
     np.testing.assert_allclose(one, other, atol=1e-6)
 
 
@@ -179,13 +179,14 @@ def vectors_of(data: Interactions) -> list[Modality]:
 
 ROWS = [
     *((f"u{n}", f"old{n % 3}", n) for n in range(8)),
-    *((f"u{n}", f"new{n % 5}", 10 + n) for n in range(8)),
-    ("u0", "new4", 12), ("u0", "old0", 13), ("late", "new0", 11), ("u1", "new1", 9 + DAYS + 5),
+    *((f"u{n}", f"new{n % 5}", 30 + n) for n in range(8)),
+    ("u0", "new4", 32), ("u0", "old0", 33), ("late", "new0", 31), ("u1", "new1", 29 + DAYS + 5),
 ]  # fmt: skip
+CUT = MONDAY + timedelta(DAYS)
 
 
 def test_a_window_holds_the_users_with_a_past_and_what_they_bought_of_what_was_new() -> None:
-    day, events = MONDAY + timedelta(8), table(ROWS)
+    day, events = CUT, table(ROWS)
     past = events.slice(0, 8)
     found = window(past, events, day, first_seen(events), nothing, vectors_of)
     names = found.data.users.take(pa.array(found.users)).to_pylist()
@@ -193,21 +194,22 @@ def test_a_window_holds_the_users_with_a_past_and_what_they_bought_of_what_was_n
     assert found.data.items.take(pa.array(found.cold.items)).to_pylist() == [f"new{n}" for n in range(5)]
     assert found.bought[0].tolist() == [True, False, False, False, True]
     assert found.asked[:2].tolist() == [1, 2]
-    assert found.crowd(DAYS)[0].tolist() == [0, 0, 0, 0, 0]  # on day 10 nobody has had any yet
-    assert found.crowd(DAYS)[1].tolist() == [1, 0, 0, 0, 0]  # the evening before day 11: u0
-    assert found.crowd(1)[3].tolist() == [0, 0, 1, 0, 1]  # day 12: u2, and u0 again, of what it had not had
+    assert found.crowd(DAYS)[0].tolist() == [0, 0, 0, 0, 0]  # on the first day nobody has had any yet
+    assert found.crowd(DAYS)[1].tolist() == [1, 0, 0, 0, 0]  # the evening before the next: u0
+    assert found.crowd(1)[3].tolist() == [0, 0, 1, 0, 1]  # u2, and u0 again, of what it had not had
     assert found.crowd(DAYS)[3].tolist() == [2, 1, 1, 0, 1]  # who has no past is a crowd, too
 
 
 def test_nothing_of_the_window_is_in_what_is_learned_from() -> None:
-    day, events = MONDAY + timedelta(8), table(ROWS)
+    day, events = CUT, table(ROWS)
     one = window(events.slice(0, 8), events, day, first_seen(events), nothing, vectors_of)
-    early = table([*ROWS, ("u5", "new3", 3), ("u1", "new5", 12)])  # new3 is known to have been there before
+    early = table([*ROWS, ("u5", "new3", 3), ("u1", "new5", 32)])  # new3 is known to have been there before
     other = window(early, early, day, first_seen(early), nothing, vectors_of)
     cold = other.data.items.take(pa.array(other.cold.items)).to_pylist()
     assert cold == ["new0", "new1", "new2", "new4", "new5"] and "new3" in other.data.items.to_pylist()
     assert not np.isin(one.data.item, one.cold.items).any()
     assert window(events.slice(0, 2), events.slice(0, 4), day, first_seen(events), nothing, vectors_of) is None
+    assert window(events.slice(0, 8), events, day - timedelta(1), first_seen(events), nothing, vectors_of) is None
 
 
 # ---- places in lists ---------------------------------------------------------------------------------------------
