@@ -69,7 +69,7 @@ def test_people_who_buy_alike_are_one_persona_that_says_what_they_buy(shop: Sett
     assert traits and all(value.startswith("garden") for (value,) in traits)
     vectors = query(shop, "select dimension, len(vector), model_version from scores.user_vectors")
     assert len(vectors) == len(of)
-    assert len({row for row in vectors}) == 1 and vectors[0][0] == vectors[0][1]
+    assert len(set(vectors)) == 1 and vectors[0][0] == vectors[0][1]
 
 
 def test_before_a_sunday_has_passed_there_is_no_persona(shop: Settings) -> None:
@@ -93,7 +93,9 @@ def test_made_again_with_nothing_kept_it_is_equal(shop: Settings) -> None:
     columns = {"user_vectors": "user_id, vector, model_version"}
 
     def content() -> dict[str, list[tuple]]:
-        return {t: query(shop, f"select {columns.get(t, '* exclude (run_id, scored_at)')} from scores.{t} order by all") for t in tables}  # fmt: skip
+        everything = "* exclude (run_id, scored_at)"
+        asked = {t: f"select {columns.get(t, everything)} from scores.{t} order by all" for t in tables}
+        return {t: query(shop, sql) for t, sql in asked.items()}
 
     night = SUNDAY + timedelta(2)
     read(shop, night)
