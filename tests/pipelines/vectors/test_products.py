@@ -1,0 +1,156 @@
+"""Products in one space: learned from the shop, judged on later purchases, used by nights after that."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.multimodal import configs
+from models.registry import champion_as_of
+from pipelines.errors import TooLittle, UsageError
+from pipelines.fence import take
+from pipelines.language.trial import FLOOR, LEARNED
+from pipelines.media import step, store
+from pipelines.promotion import promote
+from pipelines.settings import Settings
+from pipelines.training import train
+from pipelines.training_run import Choices
+from pipelines.vectors import read_vectors
+from pipelines.vectors.training import bought_together, catalogue
+from pipelines.warehouse import open_warehouse
+from tests.models.multimodal.shapes import COLOURS, SHAPES, SMALL, drawn, epochs
+from tests.models.shop import MONDAY
+from tests.pipelines.learning import commit, fill_lake, fill_products
+from tests.pipelines.media.malformed import encoded
+
+LAST = MONDAY + timedelta(30)
+NAMES = [(colour, shape) for colour in COLOURS for shape in SHAPES for _ in range(3)]
+ITEMS = [f"i{n:02d}" for n in range(len(NAMES))]
+
+
+def deliver(settings: Settings, items: list[str], day: date, seed: int = 5) -> None:
+    """Products with a picture; only every second one says its colour in its title, none its shape."""
+    draw = np.random.default_rng(seed)
+    place = dict(zip(ITEMS, NAMES, strict=True))
+    rows = [
+        {
+            "item_id": item, "title": f"{place[item][0]} thing {item}" if n % 2 else f"a thing {item}",
+            "category_path": f"things > {place[item][1]}",
+        }
+        for n, item in enumerate(items)
+    ]  # fmt: skip
+    fill_products(settings, rows, day)
+    folder = settings.landing / "shop" / store.FOLDER
+    pictures = [
+        {
+            "item_id": item, "position": 1, "uri": f"{item}.png", "landing_date": day, "file": f"p{day}", "line": n,
+            "content_hash": store.put(folder, encoded(Image.fromarray(drawn(*place[item], draw)), "PNG")),
+            "is_duplicate": False,
+        }
+        for n, item in enumerate(items, start=1)
+    ]  # fmt: skip
+    commit(settings, "product_images", pictures)
+
+
+def purchases(seed: int = 2) -> list[tuple]:
+    """Everybody likes one shape, whatever its colour."""
+    draw = np.random.default_rng(seed)
+    rows = []
+    for person in range(60):
+        liked = [item for item, (_, shape) in zip(ITEMS, NAMES, strict=True) if shape == SHAPES[person % len(SHAPES)]]
+        for day in draw.choice(31, 8, replace=False).tolist():
+            rows += [(f"u{person}", item, int(day)) for item in draw.choice(liked, 2, replace=False)]
+    return rows
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = Settings(home=tmp_path_factory.mktemp("home"), test_days=10)
+    deliver(settings, ITEMS, MONDAY)
+    fill_lake(settings, purchases())
+    return settings
+
+
+@pytest.fixture(scope="module")
+def trained(shop: Settings) -> dict[str, Any]:
+    kept = dict(configs.CONFIGS)
+    configs.CONFIGS["small"] = epochs(40, SMALL)
+    try:
+        return train(shop, "multimodal", LAST, None, Choices(config="small"))
+    finally:
+        configs.CONFIGS.clear()
+        configs.CONFIGS.update(kept)
+
+
+def read(settings: Settings, night: date) -> dict[str, Any]:
+    return read_vectors(settings, night, take(settings, "vectors", "warehouse"))
+
+
+def query(settings: Settings, sql: str) -> list[tuple]:
+    with open_warehouse(settings, read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_what_is_learned_is_what_was_known_at_the_cut_off(shop: Settings) -> None:
+    found = catalogue(shop, LAST - timedelta(10), 24, 1.0)
+    assert len(found.items) == len(ITEMS) and (found.media.picture >= 0).all()
+    assert set(found.labels) == {"category"}
+    assert not len(catalogue(shop, MONDAY - timedelta(1), 24, 1.0).items)
+    pairs = bought_together(shop, LAST - timedelta(10), found.items)
+    shape = np.array([shape for _, shape in NAMES])
+    assert len(pairs) and (shape[pairs[:, 0]] == shape[pairs[:, 1]]).all()
+
+
+def test_the_space_is_judged_by_what_was_bought_beside_a_product(trained: dict[str, Any]) -> None:
+    found = {row["model_name"]: row for row in trained["metrics"] if row["slice"] == "all"}
+    assert found[LEARNED]["users"] > 100
+    assert found[LEARNED]["value"] > found[FLOOR]["high"]  # titles say no shape, pictures do
+
+
+def test_the_champion_gives_products_their_vectors_from_the_next_night_on(
+    shop: Settings, trained: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert promote(shop, "multimodal")["promoted"]
+    assert "no champion" in read(shop, LAST)["note"]
+    said = read(shop, LAST + timedelta(1))
+    assert said["note"] == f"champion {trained['versions'][LEARNED]}"
+    assert said["media"]["image"]["embedded"] == len(ITEMS)
+    rows = query(shop, "select item_id, rank, lookalike_item_id from scores.lookalike_products where rank <= 2")
+    shape = {item: name[1] for item, name in zip(ITEMS, NAMES, strict=True)}
+    assert np.mean([shape[item] == shape[other] for item, _, other in rows]) > 0.5  # by chance one in five
+    assert query(shop, "select count(*), min(dimension) from scores.item_vectors where space = 'products'") == [
+        (len(ITEMS), SMALL.dimension)
+    ]
+    everything = "select * exclude (run_id, scored_at) from scores.item_vectors order by all"
+    before = query(shop, everything)
+    monkeypatch.setattr(step, "picture", lambda *_, **__: pytest.fail("nothing is new"))
+    assert read(shop, LAST + timedelta(2))["media"]["image"]["embedded"] == 0
+    assert query(shop, everything) == before
+
+
+def test_a_new_product_has_look_alikes_the_night_it_comes(shop: Settings, trained: dict[str, Any]) -> None:
+    if champion_as_of(shop.models, "multimodal") is None:
+        promote(shop, "multimodal")
+    night = LAST + timedelta(3)
+    fill_products(shop, [{"item_id": "new", "title": "a thing", "category_path": "things > cross"}], night)
+    folder = shop.landing / "shop" / store.FOLDER
+    picture = encoded(Image.fromarray(drawn("blue", "cross", np.random.default_rng(99))), "PNG")
+    commit(shop, "product_images", [{
+        "item_id": "new", "position": 1, "uri": "new.png", "landing_date": night, "file": "n", "line": 1,
+        "content_hash": store.put(folder, picture), "is_duplicate": False,
+    }])  # fmt: skip
+    assert read(shop, night)["media"]["image"]["embedded"] == 1
+    alike = query(shop, "select lookalike_item_id from scores.lookalike_products where item_id = 'new' and rank <= 3")
+    shape = {item: name[1] for item, name in zip(ITEMS, NAMES, strict=True)}
+    assert [shape[item] for (item,) in alike].count("cross") >= 1
+
+
+def test_what_is_missing_is_said(tmp_path: Any) -> None:
+    settings = Settings(home=tmp_path, test_days=10)
+    with pytest.raises(UsageError, match="unknown config 'huge' of multimodal; known: base, quick"):
+        train(settings, "multimodal", LAST, None, Choices(config="huge"))
+    fill_lake(settings, purchases()[:20])
+    with pytest.raises(TooLittle, match="0 products have a title, a picture or a sound"):
+        train(settings, "multimodal", LAST)
