@@ -7,22 +7,29 @@ made again: any night gives the same rows whatever was run before it.
 
 import hashlib
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.multimodal.graph import GraphConfig
+from models.multimodal.personas import PersonaConfig
 from pipelines import lake
 from pipelines.contracts import (
+    EVENTS,
+    PRODUCTS,
     SCORES_PERSONA_TRAITS,
     SCORES_PERSONAS,
     SCORES_USER_PERSONAS,
     SCORES_USER_VECTORS,
     Table,
 )
+from pipelines.files import write_atomic
 from pipelines.scoring.foretold import DIGITS
 from pipelines.scoring.rows import Stamp, stamped
 from pipelines.settings import Settings
@@ -35,6 +42,9 @@ if TYPE_CHECKING:
 
 NAME = "user_graph"
 FOLDER = "people"
+GRAPH = GraphConfig(width=64)
+GROUPS = PersonaConfig(restarts=2, learners=3_000, resamples=3, rounds=30)
+"""Once a week in a night, so seconds: the frozen defaults, four times as many directions and more starts, take a minute."""
 LEAST_USERS = 50
 """With fewer users there are no groups worth a name."""
 KEPT = 3
@@ -83,19 +93,37 @@ def people_by(settings: Settings, night: date, stamp: Stamp) -> dict[Table, pa.T
 
 def week_of(settings: Settings, night: date) -> Week | None:
     """The last Sunday's graph and personas; read where they were made of the same data before."""
-    from models.interactions import encode
-    from models.multimodal.graph import GraphConfig
-    from models.multimodal.personas import PersonaConfig
-
     sunday = night - timedelta((night.weekday() + 1) % 7)
+    by_files = _pointer(settings, sunday, _files(settings, sunday))
+    if (week := _kept(settings, by_files)) is not None:
+        return week
+    from models.interactions import encode
+
     data = encode(lake.interactions(settings, sunday, settings.training_days), sunday)
     if len(data.users) < LEAST_USERS:
         return None
-    configs = GraphConfig(), PersonaConfig()
-    facts = [data.digest(), *(asdict(config) for config in configs), _digest(lake.products(settings, sunday))]
-    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-    pointer = settings.models / FOLDER / f"{sunday}-{key}.json"
-    return _kept(settings, pointer) or _made(settings, sunday, data, pointer)
+    # Rows that come late change the files of a day, and nothing of what was known on it.
+    by_data = _pointer(settings, sunday, [data.digest(), _said(lake.products(settings, sunday))])
+    week = _kept(settings, by_data) or _made(settings, sunday, data)
+    for pointer in (by_files, by_data):
+        write_atomic(pointer, json.dumps({"version": week.version}).encode())
+    _forget(settings)
+    return week
+
+
+def _files(settings: Settings, sunday: date) -> list[str]:
+    """The files that what was known on the Sunday lies in, as they are now."""
+    return [
+        f"{name} {day} {digest}"
+        for name in (EVENTS.name, PRODUCTS.name)
+        for day, digest in sorted(lake.digests(settings, name).items())
+        if day <= sunday
+    ]
+
+
+def _pointer(settings: Settings, sunday: date, facts: list[str]) -> Path:
+    said = json.dumps([facts, settings.training_days, asdict(GRAPH), asdict(GROUPS)])
+    return settings.models / FOLDER / f"{sunday}-{hashlib.sha256(said.encode()).hexdigest()[:16]}.json"
 
 
 def goods(settings: Settings, day: date, items: pa.Array) -> "Goods":
@@ -109,30 +137,27 @@ def goods(settings: Settings, day: date, items: pa.Array) -> "Goods":
     return Goods(title, path, price)
 
 
-def _made(settings: Settings, sunday: date, data: "Interactions", pointer: Any) -> Week:
+def _made(settings: Settings, sunday: date, data: "Interactions") -> Week:
     from models.artefact import save_artefact
     from models.multimodal import graph as graphs
-    from models.multimodal.graph import GraphConfig, Links
-    from models.multimodal.personas import PersonaConfig, group
+    from models.multimodal.graph import Links
+    from models.multimodal.personas import group
     from models.multimodal.weekly import category_rows, names_of
-    from pipelines.files import write_atomic
 
     feed = goods(settings, sunday, data.items)
-    graph = graphs.fit(data, GraphConfig(), Links(categories=category_rows(feed)))
+    graph = graphs.fit(data, GRAPH, Links(categories=category_rows(feed)))
     vectors = graph.alike(graph.users(data, np.arange(len(data.users))))
-    found = group(vectors, PersonaConfig())
+    found = group(vectors, GROUPS)
     names = names_of(found, data, feed)
     arrays = {**graph.arrays(), "middle": found.middle, "centroids": found.centroids}
     meta = {"format": "people-1", "names": names, "items": data.items.to_pylist(), "day": str(sunday)}
     version = save_artefact(settings.models / FOLDER, arrays, meta)
-    write_atomic(pointer, json.dumps({"version": version}).encode())
-    _forget(settings)
     return Week(graph, data.items, found, names, version)
 
 
-def _kept(settings: Settings, pointer: Any) -> Week | None:
+def _kept(settings: Settings, pointer: Path) -> Week | None:
     from models.artefact import ArtefactError, load_artefact
-    from models.multimodal.graph import GraphConfig, restore
+    from models.multimodal.graph import restore
     from models.multimodal.personas import Personas
 
     try:
@@ -140,26 +165,26 @@ def _kept(settings: Settings, pointer: Any) -> Week | None:
         arrays, meta = load_artefact(settings.models / FOLDER / str(version))
     except (OSError, ValueError, ArtefactError):  # only to save time: what cannot be read is made anew
         return None
-    graph = restore(GraphConfig(), arrays)
     nobody = np.zeros(0, np.int32), np.zeros(0, np.float32)
     personas = Personas(arrays["middle"], arrays["centroids"], *nobody, {})
-    return Week(graph, pa.array(meta["items"], pa.string()), personas, meta["names"], version)
+    return Week(restore(GRAPH, arrays), pa.array(meta["items"], pa.string()), personas, meta["names"], version)
 
 
 def _forget(settings: Settings) -> None:
-    import shutil
-
+    """All but the last weeks."""
     folder = settings.models / FOLDER
-    pointers = sorted(folder.glob("*.json"), key=lambda path: path.name)
-    for old in pointers[:-KEPT]:
-        old.unlink(missing_ok=True)
-    used = {json.loads(path.read_text())["version"] for path in pointers[-KEPT:]}
+    pointers = list(folder.glob("*.json"))
+    weeks = set(sorted({path.name[:10] for path in pointers})[-KEPT:])
+    for path in pointers:
+        if path.name[:10] not in weeks:
+            path.unlink(missing_ok=True)
+    used = {json.loads(path.read_text())["version"] for path in folder.glob("*.json")}
     for version in folder.iterdir():
         if version.is_dir() and version.name not in used:
             shutil.rmtree(version, ignore_errors=True)
 
 
-def _digest(products: pa.Table) -> str:
+def _said(products: pa.Table) -> str:
     said = products.select(["item_id", "title", "category_path", "price"])
     return hashlib.sha256(repr(said.to_pydict()).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 

@@ -115,7 +115,7 @@ def test_only_a_few_weeks_are_kept(shop: Settings) -> None:
         fill_lake(shop, [("u000", "garden1", 13 + 7 * week)])
         assert week_of(shop, SUNDAY + timedelta(7 * (week + 1))) is not None
     folder = shop.models / "people"
-    assert len(list(folder.glob("*.json"))) == 3
+    assert len({path.name[:10] for path in folder.glob("*.json")}) == 3
     assert sum(path.is_dir() for path in folder.iterdir()) <= 3
 
 
