@@ -120,7 +120,8 @@ class Known:
         ids = products["item_id"].combine_chunks()
         found = {TEXT: (ids, encoder.encode(texts.spoken()))}
         more = given(path) if path else {}
-        names = {WORDS: "words and letter groups of the feed", TEXT: encoder.name, **dict.fromkeys(more, str(path))}
+        names = {WORDS: "words and letter groups of the feed", TEXT: encoder.name}
+        names |= {name: path.name for name in more if path}
         return Known(settings, lake.interactions(settings, until), products, found | more, names)
 
     def window(self, day: date) -> Window | None:

@@ -69,6 +69,8 @@ def wanted(sequences: str, shop: str, reviews: str = "", search: str = "") -> li
         Wanted("explanations", ("--data", "complete_journey", "--until", "2017-12-27", "--config", "quick")),
         Wanted("cold_start", ("--data", shop, "--from", "2011-07-01", "--nights", "77")),
         Wanted("cold_start", ("--data", "complete_journey", "--from", "2017-04-01", "--config", "quick")),
+        Wanted("cold_items", ("--data", shop)),
+        Wanted("graph", ("--data", shop, "--until", "2011-09-30")),
         Wanted("scoring", ("--data", sequences)),
         Wanted("preprocess", ("--data", shop)),
         Wanted("nights", ("--data", shop)),

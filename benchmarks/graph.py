@@ -34,8 +34,8 @@ from benchmarks._shop import arguments, shop
 from models import metrics
 from models.interactions import Interactions, encode
 from models.multimodal.graph import GraphConfig, Links, fit
+from models.multimodal.links import category_rows
 from models.multimodal.lookalike import nearest
-from models.nlp.search.catalogue import steps
 from models.recommender import item_knn, popular
 from models.recommender.configs import ItemKnn, Popular
 from models.recommender.history import Weighting, history_weights
@@ -94,17 +94,9 @@ def measure(settings: Settings, until: date, epochs: int) -> dict[str, Any]:
 
 
 def categories_of(settings: Settings, day: date, data: Interactions) -> sparse.csr_array | None:
-    """float32 [C, I]: the items of every category and of those above it; None where the feed names none."""
     products = lake.products(settings, day)
-    path = dict(zip(products["item_id"].to_pylist(), products["category_path"].to_pylist(), strict=True))
-    bags = [steps(path.get(item)) for item in data.items.to_pylist()]
-    names = [[" > ".join(bag[: depth + 1]) for depth in range(len(bag))] for bag in bags]
-    place = {name: row for row, name in enumerate(sorted({name for some in names for name in some}))}
-    if not place:
-        return None
-    row = [place[name] for some in names for name in some]
-    column = np.repeat(np.arange(len(names)), [len(some) for some in names])
-    return sparse.csr_array((np.ones(len(row), np.float32), (row, column)), shape=(len(place), len(names)))
+    row = pc.index_in(data.items, value_set=products["item_id"].combine_chunks())
+    return category_rows(products["category_path"].combine_chunks().take(row))
 
 
 def vectors(

@@ -99,11 +99,13 @@ class Graph:
     def alike(self, users: np.ndarray) -> np.ndarray:
         """float32 [B, d]: user vectors turned so that their cosine is that of what the graph foresees for two users.
 
-        Of the rows of items by users only the d × d product of the items with themselves is needed.
+        Of the rows of items by users only the d × d product of the items with themselves is needed: its symmetric root,
+        the one that changes little where the items change little, so that nights can be compared.
         """
         items = self.items.astype(np.float64)
         squares, turn = np.linalg.eigh(items.T @ items)
-        return np.asarray(self.foreseen(users) @ (turn * np.sqrt(np.maximum(squares, 0))), dtype=np.float32)
+        root = (turn * np.sqrt(np.maximum(squares, 0))) @ turn.T
+        return np.asarray(self.foreseen(users) @ root, dtype=np.float32)
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"directions": self.directions, "values": self.values, "degree": self.degree}

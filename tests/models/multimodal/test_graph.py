@@ -128,4 +128,8 @@ def test_the_next_night_has_other_items_and_the_same_directions() -> None:
     users = [before.users.index(name).as_py() for name in after.users.to_pylist() if name != "u9"]
     kept = np.array([at for at, name in enumerate(after.users.to_pylist()) if name != "u9"])
     np.testing.assert_allclose(moved.users(after, kept), graph.users(before, np.array(users)), atol=1e-6)
+    one, other = (g.alike(graph.users(before, np.array(users))) for g in (graph, graph.of_items(place[1:])))
+    np.testing.assert_allclose(one, other, atol=1e-5)
+    fewer = graph.of_items(np.arange(len(before.items) - 1)).alike(graph.users(before, np.array(users)))
+    assert ((fewer * one).sum(axis=1) > 0.8 * np.linalg.norm(fewer, axis=1) * np.linalg.norm(one, axis=1)).all()
     assert not moved.items[0].any() and moved.users(after, np.array([after.users.index("u9").as_py()])).any()
