@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import sparse
 
 from models.interactions import Interactions
 from models.multimodal.lookalike import Model, unit_rows
 from models.multimodal.persona_tables import CATEGORY, ITEM, Goods, tables
 from models.multimodal.personas import Personas
-from models.nlp.search.catalogue import steps
 
 EVERYTHING = "a bit of everything"
 
@@ -24,18 +22,6 @@ def assigned(personas: Personas, vectors: np.ndarray) -> Personas:
         near = np.asarray((seen @ personas.centroids.T).argmax(axis=1))
         of[said], cosine[said] = near, (seen * personas.centroids[near]).sum(axis=1)
     return Personas(personas.middle, personas.centroids, of, cosine, {})
-
-
-def category_rows(goods: Goods) -> sparse.csr_array | None:
-    """float32 [C, I]: which items lie in each category, at every step of its path; None where no path is known."""
-    paths = [list(steps(path)) for path in goods.category_path.to_pylist()]
-    named = sorted({" > ".join(path[: n + 1]) for path in paths for n in range(len(path))})
-    if not named:
-        return None
-    place = {name: row for row, name in enumerate(named)}
-    pairs = [(place[" > ".join(path[: n + 1])], item) for item, path in enumerate(paths) for n in range(len(path))]
-    row, item = np.array(pairs).T
-    return sparse.csr_array((np.ones(len(pairs), np.float32), (row, item)), shape=(len(named), len(paths)))
 
 
 def names_of(found: Personas, data: Interactions, goods: Goods) -> list[str]:

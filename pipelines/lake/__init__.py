@@ -16,6 +16,7 @@ from pipelines.lake.reads import (
     media,
     products,
     recount,
+    searches,
     user_days,
     users,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "products",
     "recount",
     "schema_of",
+    "searches",
     "table",
     "user_days",
     "users",

@@ -103,6 +103,22 @@ def interactions(settings: Settings, as_of: date, days: int | None = None, user:
     return dataset(settings, EVENTS.name, lambda day: first <= day <= as_of).to_table(columns=columns, filter=known)
 
 
+def searches(settings: Settings, as_of: date, days: int) -> pa.Table:
+    """What was searched for in the `days` days up to `as_of`, as far as it was known then, and what came of it.
+
+    Columns: user_id (null for nobody known), query, item_id (null where nothing was taken): a row for each search, and
+    for each view, cart or purchase that names its query. In the order of all three.
+    """
+    events = dataset(settings, EVENTS.name, lambda day: as_of - timedelta(days) < day <= as_of)
+    with duckdb.connect(config={"memory_limit": settings.memory_limit}) as connection:
+        connection.register("events", events)
+        return connection.execute(
+            "select user_id, query, item_id from events where landing_date <= ? and not is_duplicate"
+            " and trim(query) <> '' and event_type in ('search', 'view', 'add_to_cart', 'purchase') order by all",
+            [as_of],
+        ).to_arrow_table()
+
+
 def user_days(settings: Settings, as_of: date, days: int) -> pa.Table:
     """What each user did on each of the `days` days up to `as_of`, as far as it was known then, by day of delivery.
 

@@ -44,7 +44,7 @@ NAME = "user_graph"
 FOLDER = "people"
 GRAPH = GraphConfig(width=64)
 GROUPS = PersonaConfig(restarts=2, learners=3_000, resamples=3, rounds=30)
-"""Once a week in a night, so seconds: the frozen defaults, four times as many directions and more starts, take a minute."""
+"""Once a week in a night, so seconds: the defaults, with four times as many directions and more starts, take a minute."""
 LEAST_USERS = 50
 """With fewer users there are no groups worth a name."""
 KEPT = 3
@@ -102,9 +102,10 @@ def week_of(settings: Settings, night: date) -> Week | None:
     data = encode(lake.interactions(settings, sunday, settings.training_days), sunday)
     if len(data.users) < LEAST_USERS:
         return None
+    asked = lake.searches(settings, sunday, settings.training_days)
     # Rows that come late change the files of a day, and nothing of what was known on it.
-    by_data = _pointer(settings, sunday, [data.digest(), _said(lake.products(settings, sunday))])
-    week = _kept(settings, by_data) or _made(settings, sunday, data)
+    by_data = _pointer(settings, sunday, [data.digest(), _said(lake.products(settings, sunday)), _bytes(asked)])
+    week = _kept(settings, by_data) or _made(settings, sunday, data, asked)
     for pointer in (by_files, by_data):
         write_atomic(pointer, json.dumps({"version": week.version}).encode())
     _forget(settings)
@@ -137,15 +138,15 @@ def goods(settings: Settings, day: date, items: pa.Array) -> "Goods":
     return Goods(title, path, price)
 
 
-def _made(settings: Settings, sunday: date, data: "Interactions") -> Week:
+def _made(settings: Settings, sunday: date, data: "Interactions", asked: pa.Table) -> Week:
     from models.artefact import save_artefact
     from models.multimodal import graph as graphs
-    from models.multimodal.graph import Links
+    from models.multimodal.links import links
     from models.multimodal.personas import group
-    from models.multimodal.weekly import category_rows, names_of
+    from models.multimodal.weekly import names_of
 
     feed = goods(settings, sunday, data.items)
-    graph = graphs.fit(data, GRAPH, Links(categories=category_rows(feed)))
+    graph = graphs.fit(data, GRAPH, links(data, feed.category_path, asked))
     vectors = graph.alike(graph.users(data, np.arange(len(data.users))))
     found = group(vectors, GROUPS)
     names = names_of(found, data, feed)
@@ -187,6 +188,13 @@ def _forget(settings: Settings) -> None:
 def _said(products: pa.Table) -> str:
     said = products.select(["item_id", "title", "category_path", "price"])
     return hashlib.sha256(repr(said.to_pydict()).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _bytes(table: pa.Table) -> str:
+    digest = hashlib.sha256()
+    for name in table.column_names:
+        digest.update("\n".join("" if value is None else value for value in table[name].to_pylist()).encode())
+    return digest.hexdigest()[:16]
 
 
 def _stamped(rows: pa.Table, stamp: Stamp) -> pa.Table:

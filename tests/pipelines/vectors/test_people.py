@@ -1,19 +1,20 @@
 """Users and personas: a week's groups, tonight's members, and no trace of how one got there."""
 
 import shutil
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pipelines import lake
 from pipelines.fence import take
 from pipelines.settings import Settings
 from pipelines.vectors import read_vectors
 from pipelines.vectors.people import week_of
 from pipelines.warehouse import open_warehouse
 from tests.models.shop import MONDAY
-from tests.pipelines.learning import fill_lake, fill_products
+from tests.pipelines.learning import commit, fill_lake, fill_products
 
 SUNDAY = MONDAY + timedelta(6)
 GROUPS = {"kitchen": 8, "garden": 8}
@@ -122,3 +123,21 @@ def test_only_a_few_weeks_are_kept(shop: Settings) -> None:
 def test_nobody_at_all_is_no_failure(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     assert read_vectors(settings, SUNDAY, take(settings, "vectors", "warehouse"))["rows"] == 0
+
+
+def test_what_was_searched_for_counts_as_far_as_it_was_known(shop: Settings) -> None:
+    day = SUNDAY - timedelta(1)
+    base = {"file": "f", "is_duplicate": False, "landing_date": day, "event_date": day}
+    rows = [
+        {"event_type": "search", "query": "Spade"}, {"event_type": "view", "query": "Spade", "item_id": "garden1"},
+        {"event_type": "search", "query": " "}, {"event_type": "impression", "query": "Spade", "item_id": "garden2"},
+        {"event_type": "search", "query": "late", "landing_date": SUNDAY + timedelta(1)},
+    ]  # fmt: skip
+    at = datetime.combine(day, datetime.min.time(), UTC)
+    same = {**base, "occurred_at": at, "user_id": "u000"}
+    commit(shop, "events", [{**same, "event_id": f"q{n}", "line": n, **row} for n, row in enumerate(rows)])
+    assert sorted(lake.searches(shop, SUNDAY, 30).to_pylist(), key=str) == [
+        {"user_id": "u000", "query": "Spade", "item_id": "garden1"},
+        {"user_id": "u000", "query": "Spade", "item_id": None},
+    ]
+    assert week_of(shop, SUNDAY) is not None
