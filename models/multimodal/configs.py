@@ -50,7 +50,7 @@ class Training:
     from, at most; the linear machine learns from all. `drop`: how often a modality is hidden from the fusion.
     """
 
-    epochs: int = 16
+    epochs: int = 28
     rows: int = 128
     titles: int = 128
     plain: int = 4_000
@@ -80,7 +80,7 @@ BASE = Config()
 CONFIGS = {
     "base": BASE,
     # For a first look, and what the demo trains.
-    "quick": replace(BASE, training=replace(BASE.training, epochs=5)),
+    "quick": replace(BASE, training=replace(BASE.training, epochs=8)),
 }
 
 

@@ -154,7 +154,7 @@ class Task:
         logs[PHRASES] = phrases.logs(self.store.read.bags[self.held_out], titled)
         for name, all_classes in classes.items():
             answer = self.answers[name]
-            counts = np.bincount(answer[self.train][answer[self.train] >= 0], minlength=len(all_classes))
+            counts = 1 + np.bincount(answer[self.train][answer[self.train] >= 0], minlength=len(all_classes))
             found[name] = {NONE: [float(share) for share in np.log(counts / counts.sum())]}
             answer = answer[self.held_out]
             for part in _parts(present):
