@@ -20,6 +20,8 @@ from pipelines.settings import Settings
 from pipelines.tracked import tracking
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from models.registry import Promotion
 
 FLOOR, LEARNED, CHAMPION = "floor", "learned", "champion"
@@ -49,6 +51,7 @@ class Trial:
     digest: str  # of what was learned from
     rows: int
     params: dict[str, Any] = field(default_factory=dict)
+    figures: "dict[str, Figure]" = field(default_factory=dict)  # by file name, for MLflow
 
 
 def standing(settings: Settings, family: str, cutoff: date) -> "Promotion | None":
@@ -114,6 +117,8 @@ def _track(settings: Settings, trial: Trial) -> str:
             }
         )
         tracked.text(trial.card, "model_card.md")
+        for name, figure in trial.figures.items():
+            tracked.figure(figure, name)
         tags = {"model_name": LEARNED, "cutoff": str(trial.cutoff), "known_until": str(trial.until)}
         tracked.register(settings.models / family / version, run_id, tags, trial.card)
         tracked.alias(CHALLENGER, version)

@@ -44,7 +44,9 @@ NAME = "user_graph"
 FOLDER = "people"
 GRAPH = GraphConfig(width=64)
 GROUPS = PersonaConfig(restarts=2, learners=3_000, resamples=3, rounds=30)
-"""Once a week in a night, so seconds: the defaults, with four times as many directions and more starts, take a minute."""
+"""Once a week in a night, so seconds: the defaults, with four times as many directions and more starts, take a
+minute.
+"""
 LEAST_USERS = 50
 """With fewer users there are no groups worth a name."""
 KEPT = 3

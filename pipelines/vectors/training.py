@@ -24,6 +24,8 @@ from pipelines.settings import Settings
 from pipelines.training_run import MULTIMODAL, Choices, Report, newest_day
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from models.interactions import Interactions
     from models.multimodal.learning import Learned
     from models.multimodal.media import Media
@@ -36,6 +38,8 @@ MOST_CLASSES, LEAST_COVERED = 60, 0.3
 """An attribute helps to learn where it has no more values than that, and at least this share of products has one."""
 K = 10
 ALL, NEW = "all", "new_products"
+ASKED, SHOWN = 8, 6
+"""Products in the picture of a run, and what is nearest to each: itself first."""
 
 
 @dataclass(frozen=True)
@@ -195,9 +199,9 @@ def _trial(
     device: str,
 ) -> Trial:
     """Every product known in the end, by each model; those that came after the cut-off were in nobody's training."""
+    from models.multimodal.card import card
     from models.multimodal.space import Space
     from models.nlp.search.encoders import encoder_for
-    from pipelines.vectors.card import card
     from pipelines.vectors.floor import save_floor
 
     space = learned.space
@@ -218,11 +222,36 @@ def _trial(
     }
     said = [f"{item}\t{title}" for item, title in zip(before.items.to_pylist(), before.media.titles, strict=True)]
     digest = hashlib.sha256("\n".join(said).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    text = card(versions[LEARNED], dates, metrics, _counts(before.media), list(before.labels))
+    counts = {f"products with {kind}": n for kind, n in _counts(before.media).items()}
+    measures = {
+        f"NDCG@{K} of what was bought beside a product, {name}, {part}": values
+        for name, parts in judged.items()
+        for part, values in parts.items()
+    }
     return Trial(
-        MULTIMODAL, *dates, NDCG, versions, judged, metrics, text, "products", digest, len(before.items),
-        {"dimension": space.dimension, "kinds": ", ".join(space.kinds)},
+        MULTIMODAL, *dates, NDCG, versions, judged, metrics, card(learned, dates[0], counts, measures), "products",
+        digest, len(before.items), {"dimension": space.dimension, "kinds": ", ".join(space.kinds)},
+        _figures(now, vectors[LEARNED]),
     )  # fmt: skip
+
+
+def _figures(now: Catalogue, vectors: np.ndarray) -> "dict[str, Figure]":
+    """What is near what, by pictures, and all products on a plane."""
+    from models.multimodal.pictures import embedding, grid
+    from models.multimodal.retrieval import nearest
+    from models.sample import drawn
+
+    known = np.flatnonzero(vectors.any(axis=1))
+    labels = now.labels.get("category", [None] * len(now.items))
+    found = {"plots/products.png": embedding(vectors[known], [labels[row] for row in known], "products by category")}
+    shown = np.flatnonzero(now.media.picture >= 0).tolist()
+    if len(shown) > SHOWN:
+        asked = drawn(np.array(shown), ASKED).tolist()
+        near = nearest(vectors[asked], vectors[shown], SHOWN)
+        pixels = now.media.pixels[now.media.picture[shown]]
+        queries = [now.media.pixels[now.media.picture[row]] for row in asked]
+        found["plots/nearest.png"] = grid(queries, near, pixels, [now.media.titles[row] for row in shown])
+    return found
 
 
 def _champion(settings: Settings, champion: "Promotion", device: str) -> Any:

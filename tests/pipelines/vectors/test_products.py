@@ -103,10 +103,12 @@ def test_what_is_learned_is_what_was_known_at_the_cut_off(shop: Settings) -> Non
     assert len(pairs) and (shape[pairs[:, 0]] == shape[pairs[:, 1]]).all()
 
 
-def test_the_space_is_judged_by_what_was_bought_beside_a_product(trained: dict[str, Any]) -> None:
+def test_the_space_is_judged_by_what_was_bought_beside_a_product(shop: Settings, trained: dict[str, Any]) -> None:
     found = {row["model_name"]: row for row in trained["metrics"] if row["slice"] == "all"}
     assert found[LEARNED]["users"] > 100
     assert found[LEARNED]["value"] > found[FLOOR]["high"]  # titles say no shape, pictures do
+    kept = {path.name for path in (shop.mlflow / "artifacts").rglob("*") if path.is_file()}
+    assert {"model_card.md", "products.png", "nearest.png"} <= kept
 
 
 def test_the_champion_gives_products_their_vectors_from_the_next_night_on(
