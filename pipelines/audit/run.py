@@ -205,7 +205,7 @@ def _scores(settings: Settings, batch: Batch) -> Findings:
     def suite(table: str, _: list[str]) -> list[Any]:
         return score_suites.scores(table, settings.top_k)
 
-    more = {**_rules(settings, batch), **_read_texts(settings, batch)}
+    more = {**_rules(settings, batch), **_of_the_newest(settings, batch)}
     return _warehouse(settings, "scores", batch, score_suites.queries(batch.last), suite, more)
 
 
@@ -223,17 +223,20 @@ def _rules(settings: Settings, batch: Batch) -> Frames:
     return {"business rules": (counts, score_suites.rules(broken))}
 
 
-def _read_texts(settings: Settings, batch: Batch) -> Frames:
-    """One row with, per rule, how many rows of what was read out of texts break it; nothing without texts."""
+def _of_the_newest(settings: Settings, batch: Batch) -> Frames:
+    """One row with, per rule, how many rows of what was read out of texts, or of vectors, break it; nothing without."""
     from pipelines.audit import score_suites
     from pipelines.audit.text_scores import broken_texts
+    from pipelines.audit.vector_scores import broken_vectors
 
-    found = broken_texts(settings, batch.last)
-    if not found:
+    counts = {
+        "texts": broken_texts(settings, batch.last), "vectors and personas": broken_vectors(settings, batch.last),
+    }  # fmt: skip
+    if not any(counts.values()):
         return {}
     import pandas as pd
 
-    return {"texts": (pd.DataFrame([found]), score_suites.texts(found))}
+    return {title: (pd.DataFrame([found]), score_suites.none_broken(found)) for title, found in counts.items() if found}
 
 
 def _warehouse(

@@ -190,6 +190,6 @@ def rules(names: Iterable[Rule]) -> list[Expectation]:
     ]
 
 
-def texts(counts: Iterable[str]) -> list[Expectation]:
-    """On one row with, per rule of `text_scores`, how many rows break it."""
+def none_broken(counts: Iterable[str]) -> list[Expectation]:
+    """On one row with, per rule of `text_scores` or `vector_scores`, how many rows break it."""
     return [named(gxe.ExpectColumnMaxToBeBetween, name, column=name, min_value=0, max_value=0) for name in counts]
