@@ -33,9 +33,9 @@ from benchmarks._pictures import read_pictures
 from models.metrics import bootstrap_interval, paired_interval
 from models.multimodal.configs import CONFIGS, IMAGE, KINDS, TEXT, Config
 from models.multimodal.learning import Products, codes_of, learn
-from models.multimodal.media import Media
+from models.multimodal.media import Media, Prepared
 from models.multimodal.retrieval import found_at, nearest
-from models.multimodal.space import Space
+from models.multimodal.space import Heard, Space
 
 SEED = 20_180_101
 JUDGED = 1_000
@@ -124,7 +124,9 @@ def measured(
         "trained_on_with_picture": int((rest.media.picture >= 0).sum()),
         "title_to_image": recalls(titles, pictures), "image_to_title": recalls(pictures, titles),
     }  # fmt: skip
-    removed = {name: left(space, judged, hidden) for name, hidden in combinations(space).items()}
+    store = space.prepared(judged.media)
+    heard = space.heard(store)
+    removed = {name: left(space, judged, store, heard, hidden) for name, hidden in combinations(space).items()}
     answer["attributes"] = {
         name: attribute({k: found["right"][name] for k, found in removed.items()}) for name in space.classes
     }
@@ -167,12 +169,13 @@ def combinations(space: Space) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def left(space: Space, judged: Shop, hidden: tuple[str, ...]) -> dict[str, dict[str, np.ndarray]]:
+def left(
+    space: Space, judged: Shop, store: Prepared, heard: dict[str, Heard], hidden: tuple[str, ...]
+) -> dict[str, dict[str, np.ndarray]]:
     """With some modalities hidden: by attribute, whether each product's is told rightly, and which share of its nearest
     judged products agrees; of the products whose attribute is known.
     """
-    media, here = judged.media, judged.media.present()
-    heard = space.heard(media)
+    here = store.present
     shown = [kind for kind in heard if kind not in hidden]
     vectors = space.fused(
         {kind: heard[kind].vectors for kind in heard},
@@ -182,7 +185,7 @@ def left(space: Space, judged: Shop, hidden: tuple[str, ...]) -> dict[str, dict[
     own = np.arange(len(vectors))[:, None]
     beside = np.stack([row[row != n][:NEIGHBOURS] for n, row in enumerate(alike)]) if len(vectors) > 1 else own
     right, agree = {}, {}
-    for name, chances in space.guesses(media, hidden).items():
+    for name, chances in space.guesses(store, hidden).items():
         answer = np.array([value or "" for value in judged.labels[name]])
         known = answer != ""
         said = np.array(space.classes[name])[chances.argmax(axis=1)]

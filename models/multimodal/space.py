@@ -99,11 +99,11 @@ class Space:
             {kind: here[:, KINDS.index(kind)] for kind in heard},
         )
 
-    def guesses(self, media: Media, hidden: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    def guesses(self, media: Media | Prepared, hidden: Sequence[str] = ()) -> dict[str, np.ndarray]:
         """Chances float64 [n, classes] of each attribute from all that is known of each product; where that is nothing,
         the shares seen in training. `hidden`: kinds that are not looked at.
         """
-        store = prepared(media, self.config, self.reader, self._pictures)
+        store = self.prepared(media)
         here = store.present & [kind in self.kinds and kind not in hidden for kind in KINDS]
         heard = hear(self.net, store, self.device)
         logs = {kind: found.logs for kind, found in heard.items()}
@@ -115,9 +115,13 @@ class Space:
             for name in self.classes
         }
 
-    def heard(self, media: Media) -> dict[str, Heard]:
+    def prepared(self, media: Media | Prepared) -> Prepared:
+        """The products as the towers read them; worth keeping where they are asked about more than once."""
+        return media if isinstance(media, Prepared) else prepared(media, self.config, self.reader, self._pictures)
+
+    def heard(self, media: Media | Prepared) -> dict[str, Heard]:
         """What each tower makes of the products, by kind; kinds that were never trained are left out."""
-        return hear(self.net, prepared(media, self.config, self.reader, self._pictures), self.device)
+        return hear(self.net, self.prepared(media), self.device)
 
     def _fused(
         self, vectors: Mapping[str, np.ndarray], present: Mapping[str, np.ndarray]
