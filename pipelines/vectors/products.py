@@ -20,11 +20,11 @@ from pipelines.scoring.foretold import DIGITS
 from pipelines.scoring.rows import Stamp, stamped
 from pipelines.settings import Settings
 from pipelines.training_run import MULTIMODAL, availability
-from pipelines.vectors.floor import is_floor
 from pipelines.vectors.rows import PRODUCTS, vector_rows
 
 if TYPE_CHECKING:
     from models.multimodal.space import Space
+    from models.multimodal.titles import Titles
 
 TEXT = "text"
 ALIKE = 20
@@ -38,7 +38,7 @@ class Goods:
     titles: list[str | None]
     vectors: dict[str, np.ndarray]
     digests: dict[str, list[str]]  # of what each was made of; empty where there is nothing
-    space: "Space"
+    space: "Space | Titles"
 
     @property
     def present(self) -> dict[str, np.ndarray]:
@@ -49,10 +49,11 @@ class Goods:
         return self.space.fused(self.vectors, self.present)
 
 
-def space_as_of(settings: Settings, night: date, device: str = "auto") -> "Space | None":
-    """The latest champion whose data ends before `night` (law 4); None without one, or where the floor is it."""
+def space_as_of(settings: Settings, night: date, device: str = "auto") -> "Space | Titles | None":
+    """The latest champion whose data ends before `night` (law 4): a space, or the floor; None without one."""
     from models.artefact import ArtefactError
     from models.multimodal.space import Space
+    from models.multimodal.titles import Titles, is_titles
     from models.nlp.search.encoders import NoEncoder
     from models.registry import champion_as_of
 
@@ -61,23 +62,24 @@ def space_as_of(settings: Settings, night: date, device: str = "auto") -> "Space
         return None
     folder = settings.models / MULTIMODAL / champion.version
     try:
-        return None if is_floor(folder) else Space.load(folder, device)
+        return Titles.load(folder, device) if is_titles(folder) else Space.load(folder, device)
     except (ArtefactError, NoEncoder) as error:
         raise NightmarketError(f"night {night}: {error}") from error
 
 
-def tower_of(space: "Space") -> Tower:
-    kinds = space.kinds
-    return Tower(
-        space.name,
-        space.images if IMAGE in kinds else None,
-        space.sounds if AUDIO in kinds else None,
-        space.config.pictures.size,
-        space.config.sounds.seconds,
-    )
+def tower_of(space: "Space | Titles") -> Tower:
+    from models.multimodal.titles import Titles
+
+    if isinstance(space, Titles):  # looks at nothing
+        return Tower(space.name)
+    images = space.images if IMAGE in space.kinds else None
+    sounds = space.sounds if AUDIO in space.kinds else None
+    return Tower(space.name, images, sounds, space.config.pictures.size, space.config.sounds.seconds)
 
 
-def goods_by(settings: Settings, night: date, space: "Space", attempt: Attempt) -> tuple[Goods, dict[str, Any]]:
+def goods_by(
+    settings: Settings, night: date, space: "Space | Titles", attempt: Attempt
+) -> tuple[Goods, dict[str, Any]]:
     """What is on sale, and what the reading of its media counted. New texts, pictures and sounds alone are read."""
     tower = tower_of(space)
     said = read_media(settings, night, tower, attempt)
@@ -110,7 +112,7 @@ def product_rows(goods: Goods, stamp: Stamp) -> tuple[pa.Table, pa.Table]:
     return vector_rows(PRODUCTS, goods.items, made_of, fused, own), stamped(columns, own)
 
 
-def _texts(settings: Settings, space: "Space", titles: list[str | None]) -> tuple[np.ndarray, list[str]]:
+def _texts(settings: Settings, space: "Space | Titles", titles: list[str | None]) -> tuple[np.ndarray, list[str]]:
     """float32 [I, d] and digests; a title is read once by a space, whichever item bears it."""
     digests = [hashlib.sha256(title.encode("utf-8", "surrogatepass")).hexdigest() if title else "" for title in titles]
     text_of = {digest: title for digest, title in zip(digests, titles, strict=True) if digest}

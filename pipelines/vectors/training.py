@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from models.interactions import Interactions
     from models.multimodal.learning import Learned
     from models.multimodal.media import Media
+    from models.multimodal.space import Space
+    from models.multimodal.titles import Titles
     from models.registry import Promotion
 
 LEAST_PRODUCTS, LEAST_ASKED = 50, 30
@@ -154,6 +156,8 @@ def _labels(products: pa.Table) -> dict[str, list[str | None]]:
     kept = {}
     for name, values in columns.items():
         given = [value for value in values if value]
+        if all(value.isdigit() for value in given):
+            continue  # numbers are no classes, and often change: what is in stock, a price
         if len(given) >= LEAST_COVERED * max(len(values), 1) and 2 <= len(set(given)) <= MOST_CLASSES:
             kept[name] = values
     return kept
@@ -200,23 +204,24 @@ def _trial(
 ) -> Trial:
     """Every product known in the end, by each model; those that came after the cut-off were in nobody's training."""
     from models.multimodal.card import card
-    from models.multimodal.space import Space
+    from models.multimodal.titles import Titles
     from models.nlp.search.encoders import encoder_for
-    from pipelines.vectors.floor import save_floor
 
     space = learned.space
     now = catalogue(settings, dates[1], space.config.pictures.size, space.config.sounds.seconds)
-    titles = [title or "" for title in now.media.titles]
-    vectors = {FLOOR: encoder_for(titles, device).encode(titles), LEARNED: space.products(now.media)}
+    floor = Titles(encoder_for([title or "" for title in before.media.titles], device))
+    vectors = {FLOOR: floor.texts(now.media.titles), LEARNED: space.products(now.media)}
     if champion is not None:
         loaded = _champion(settings, champion, device)
-        if isinstance(loaded, Space):
+        if isinstance(loaded, Titles):
+            vectors[CHAMPION] = loaded.texts(now.media.titles)
+        else:
             own = catalogue(settings, dates[1], loaded.config.pictures.size, loaded.config.sounds.seconds)
             vectors[CHAMPION] = loaded.products(own.media)
     new = pc.invert(pc.is_in(now.items, before.items)).to_numpy(zero_copy_only=False)
     judged = _judged(settings, dates, now.items, new, vectors)
     folder = settings.models / MULTIMODAL
-    versions = {FLOOR: save_floor(folder), LEARNED: space.save(folder)}
+    versions = {FLOOR: floor.save(folder), LEARNED: space.save(folder)}
     metrics: dict[tuple[str, str], dict[str, Metric]] = {
         (name, part): {NDCG: interval(values)} for name, parts in judged.items() for part, values in parts.items()
     }
@@ -254,16 +259,15 @@ def _figures(now: Catalogue, vectors: np.ndarray) -> "dict[str, Figure]":
     return found
 
 
-def _champion(settings: Settings, champion: "Promotion", device: str) -> Any:
-    """The space that stands, or None where the floor does."""
+def _champion(settings: Settings, champion: "Promotion", device: str) -> "Space | Titles":
     from models.artefact import ArtefactError
     from models.multimodal.space import Space
+    from models.multimodal.titles import Titles, is_titles
     from models.nlp.search.encoders import NoEncoder
-    from pipelines.vectors.floor import is_floor
 
     folder = settings.models / MULTIMODAL / champion.version
     try:
-        return None if is_floor(folder) else Space.load(folder, device)
+        return Titles.load(folder, device) if is_titles(folder) else Space.load(folder, device)
     except (ArtefactError, NoEncoder) as error:
         raise NightmarketError(f"champion of {MULTIMODAL}: {error}") from error
 

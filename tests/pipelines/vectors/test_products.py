@@ -156,3 +156,23 @@ def test_what_is_missing_is_said(tmp_path: Any) -> None:
     fill_lake(settings, purchases()[:20])
     with pytest.raises(TooLittle, match="0 products have a title, a picture or a sound"):
         train(settings, "multimodal", LAST)
+
+
+def test_where_titles_say_it_all_they_are_the_vectors(tmp_path: Any) -> None:
+    settings = Settings(home=tmp_path, test_days=10)
+    place = dict(zip(ITEMS, NAMES, strict=True))
+    fill_products(settings, [{"item_id": item, "title": f"{place[item][1]} {item}"} for item in ITEMS])
+    fill_lake(settings, purchases())
+    configs.CONFIGS["small"] = epochs(1, SMALL)  # too little to beat anything
+    try:
+        train(settings, "multimodal", LAST, None, Choices(config="small"))
+        assert promote(settings, "multimodal")["model_name"] == FLOOR
+        again = train(settings, "multimodal", LAST + timedelta(0), None, Choices(config="small"))
+    finally:
+        del configs.CONFIGS["small"]
+    assert "it is the champion already" in promote(settings, "multimodal")["verdict"]
+    assert {row["model_name"] for row in again["metrics"]} >= {FLOOR, LEARNED}
+    said = read(settings, LAST + timedelta(1))
+    assert said["item_vectors"] == len(ITEMS) and "image" not in said["media"]
+    rows = query(settings, "select item_id, lookalike_item_id from scores.lookalike_products where rank = 1")
+    assert np.mean([place[item][1] == place[other][1] for item, other in rows]) > 0.8
