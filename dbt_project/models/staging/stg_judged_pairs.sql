@@ -9,7 +9,7 @@ with pairs as (
         judged.grade,
         row_number() over (
             partition by lower(trim(judged.query)), judged.item_id
-            order by judged.landing_date desc, judged.query
+            order by judged.landing_date desc, judged.query asc
         ) as newness
     from {{ source('raw', 'queries') }} as judged
     inner join {{ ref('stg_as_of') }} as as_of on judged.landing_date <= as_of.as_of
