@@ -173,7 +173,8 @@ def _tables(settings: Settings) -> tuple[dict[str, Counter[tuple[Any, ...]]], di
         for name, columns in columns_of(connection, "raw", "scores", "marts").items():
             kept[name] = [column for column in columns if column not in VOLATILE_COLUMNS]
             chosen = ", ".join(f'"{column}"' for column in kept[name])
-            rows[name] = Counter(connection.execute(f"select {chosen} from {name}").fetchall())
+            held = connection.execute(f"select {chosen} from {name}").fetchall()
+            rows[name] = Counter(tuple(tuple(v) if isinstance(v, list) else v for v in row) for row in held)
     return rows, kept
 
 
