@@ -8,7 +8,19 @@ import numpy as np
 from models.calibration import calibration_error
 from models.nlp.decision import MEASURES, intervals
 
+Metrics = Mapping[tuple[str, str], Mapping[str, tuple[float, float | None, float | None]]]
+"""{(model, slice): {metric: value and the ends of its 95 % interval}}."""
 Results = Mapping[str, tuple[np.ndarray, Mapping[str, np.ndarray], Mapping[str, float], str]]
+
+
+def table(metrics: Metrics) -> list[str]:
+    """Lines of Markdown, one row for each model, slice and metric."""
+    lines = ["| model | judged on | metric | value |", "|---|---|---|---|"]
+    for (name, part), found in metrics.items():
+        for metric, (value, low, high) in found.items():
+            ends = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
+            lines.append(f"| {name} | {part} | {metric} | {value:.3f}{ends} |")
+    return lines
 
 
 def card(version: str, dates: tuple[date, date], found: Results) -> str:

@@ -1,9 +1,9 @@
 """The model card of what messages are about."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 
-Metrics = Mapping[tuple[str, str], Mapping[str, tuple[float, float | None, float | None]]]
+from models.nlp.card import Metrics, table
 
 
 def card(version: str, dates: tuple[date, date], note: str, metrics: Metrics, classes: Sequence[str]) -> str:
@@ -18,13 +18,8 @@ def card(version: str, dates: tuple[date, date], note: str, metrics: Metrics, cl
         "",
         "## On messages that were filed later (95 % interval over messages)",
         "",
-        "| model | metric | value |",
-        "|---|---|---|",
+        *table(metrics),
     ]
-    for (name, _), found in metrics.items():
-        for metric, (value, low, high) in found.items():
-            ends = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
-            lines.append(f"| {name} | {metric} | {value:.3f}{ends} |")
     lines += [
         "",
         "## Limits",

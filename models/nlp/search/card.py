@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from datetime import date
 
-Metrics = Mapping[tuple[str, str], Mapping[str, tuple[float, float | None, float | None]]]
+from models.nlp.card import Metrics, table
+
 MOST_COLUMNS = 8
 
 
@@ -20,13 +21,8 @@ def card(version: str, until: date, note: str, metrics: Metrics, gain: Mapping[s
         "",
         "## On queries that were left out when it learned (95 % interval over queries)",
         "",
-        "| model | queries | metric | value |",
-        "|---|---|---|---|",
+        *table(metrics),
     ]
-    for (name, part), found in metrics.items():
-        for metric, (value, low, high) in found.items():
-            ends = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
-            lines.append(f"| {name} | {part} | {metric} | {value:.3f}{ends} |")
     lines += ["", "What its splits gained from: " + ", ".join(f"{name} {share:.0%}" for name, share in best) + "."]
     lines += [
         "",
