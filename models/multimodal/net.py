@@ -51,6 +51,7 @@ class Net(nn.Module):
             towers[AUDIO] = AudioTower(config.sounds)
         self.towers = nn.ModuleDict(towers)
         d = config.dimension
+        # To torch's stubs whatever a module holds is a tensor or a module; these are plain numbers.
         widths = {kind: int(tower.width) for kind, tower in towers.items()}  # type: ignore[arg-type]
         self.projections = nn.ModuleDict({kind: Projection(width, d) for kind, width in widths.items()})
         self.fusion = Fusion(d, config.heads)

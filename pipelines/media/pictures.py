@@ -64,7 +64,9 @@ def picture(content: bytes, size: int, name: str | None = None) -> np.ndarray:
         raise
     except Image.DecompressionBombError as error:
         raise MediaError(BOMB) from error
-    except Exception as error:  # a decoder on hostile bytes raises whatever it likes; none of it may stop a night
+    except Exception as error:
+        # Decoders raise whatever they like on hostile bytes (struct.error, SyntaxError, MemoryError …), and one file
+        # must not stop the rest. Nothing is hidden: the file is quarantined with its reason, counted and shown.
         raise MediaError(TRUNCATED if "truncated" in str(error).lower() else CORRUPT) from error
 
 
@@ -123,7 +125,7 @@ def _decoded(content: bytes, form: _Format, size: int) -> np.ndarray:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # a broken note beside a good picture: it stays as it lies
+    except Exception:  # EXIF parsers have no error of their own; a good picture with a broken note stays as it lies
         return 1
 
 

@@ -42,7 +42,9 @@ def sound(content: bytes, seconds: float, name: str | None = None) -> np.ndarray
         wave, rate = _decoded(content, seconds)
     except MediaError:
         raise
-    except Exception as error:  # a decoder on hostile bytes raises whatever it likes; none of it may stop a night
+    except Exception as error:
+        # Decoders raise whatever they like on hostile bytes (struct.error, SyntaxError, MemoryError …), and one file
+        # must not stop the rest. Nothing is hidden: the file is quarantined with its reason, counted and shown.
         raise MediaError(CORRUPT) from error
     if not np.isfinite(wave).all():
         raise MediaError(NOT_FINITE)

@@ -55,6 +55,8 @@ class Compiled:
 
 Function = Callable[..., Any]
 
+SIGN32, MASK32 = np.int32(31), np.int32(0x7FFF_FFFF)
+
 
 @cache
 def select_loop(low: torch.dtype) -> Callable[..., int]:
@@ -66,14 +68,10 @@ def select_loop(low: torch.dtype) -> Callable[..., int]:
     return _select(compiled, low, take_maxima, threshold, _survivors(compiled), *_exact(compiled))
 
 
-def _bounds(compiled: Function, low: torch.dtype) -> tuple[Function, Function]:
-    """`take_maxima`, and `threshold` that reads them: what a value must reach."""
-    whole: Any = _whole(low)
+def _maxima(compiled: Function, whole: Any) -> tuple[Function, Function]:
+    """`take_maxima`, and `put_in_order`, which takes them anew of values that compare as whole numbers."""
     index, one = np.uint64, np.uint64(1)
     sign, mask = whole(np.iinfo(whole).bits - 1), whole(np.iinfo(whole).max)
-    least, most, lowest = int(np.iinfo(whole).min), int(np.iinfo(whole).max), lowest_whole(low)
-    shift, sign32, mask32 = np.int32(32 - np.iinfo(whole).bits), np.int32(31), np.int32(0x7FFF_FFFF)
-    word, half_step = np.int64(32), HALF_STEP[low]
 
     @compiled
     def take_maxima(line: Any, top: Any, sets: Any) -> None:
@@ -96,6 +94,13 @@ def _bounds(compiled: Function, low: torch.dtype) -> tuple[Function, Function]:
             line[c] ^= (line[c] >> sign) & mask
         take_maxima(line, top, sets)
 
+    return take_maxima, put_in_order
+
+
+def _reading(compiled: Function, whole: Any) -> tuple[Function, Function]:
+    """`kth_largest` of whole numbers, and `value_of` one that stands for a float32."""
+    index, least, most = np.uint64, int(np.iinfo(whole).min), int(np.iinfo(whole).max)
+
     @compiled
     def kth_largest(values: Any, k: int) -> int:
         """By halving the range: counting is what vector units are fast at."""
@@ -113,8 +118,19 @@ def _bounds(compiled: Function, low: torch.dtype) -> tuple[Function, Function]:
 
     @compiled
     def value_of(bits_in_order: Any, real: Any, bits: Any) -> float:
-        bits[0] = bits_in_order ^ ((bits_in_order >> sign32) & mask32)
+        bits[0] = bits_in_order ^ ((bits_in_order >> SIGN32) & MASK32)
         return np.float64(real[0])
+
+    return kth_largest, value_of
+
+
+def _bounds(compiled: Function, low: torch.dtype) -> tuple[Function, Function]:
+    """`take_maxima`, and `threshold` that reads them: what a value must reach."""
+    whole: Any = _whole(low)
+    take_maxima, put_in_order = _maxima(compiled, whole)
+    kth_largest, value_of = _reading(compiled, whole)
+    lowest, half_step = lowest_whole(low), HALF_STEP[low]
+    shift, word = np.int32(32 - np.iinfo(whole).bits), np.int64(32)
 
     @compiled
     def threshold(mine: Any, line: Any, top: Any, sets: Any, margin: float, real: Any, bits: Any) -> Any:
@@ -135,7 +151,7 @@ def _bounds(compiled: Function, low: torch.dtype) -> tuple[Function, Function]:
             real[0] = bound - margin - abs(bound - margin) * 2.0**-22
             if abs(real[0]) < SMALLEST:
                 real[0] = -SMALLEST
-            needed = max((bits[0] ^ ((bits[0] >> sign32) & mask32)) >> shift, lowest)
+            needed = max((bits[0] ^ ((bits[0] >> SIGN32) & MASK32)) >> shift, lowest)
         if needed <= 0 and not in_order:
             put_in_order(line, top, sets)
         return whole(needed)
@@ -212,7 +228,6 @@ def _select(
 ) -> Callable[..., int]:  # fmt: skip
     """The loop over users; what it calls becomes part of it when it is compiled."""
     index, zero, one = np.uint64, np.uint64(0), np.uint64(1)
-    sign32, mask32 = np.int32(31), np.int32(0x7FFF_FFFF)
     word, low_word, nil = np.int64(32), np.int64(0x7FFF_FFFF), np.float32(0)
     nowhere = _whole(low)(torch.tensor(-np.inf, dtype=low).view(WHOLE[low]).item())
 
@@ -255,7 +270,7 @@ def _select(
                     item = picked[n]
                     own = bias[item] if len(bias) > 1 else bias[0]
                     real[0] = (score(vectors[item], user, products) + own) + nil
-                    word_of = bits[0] ^ ((bits[0] >> sign32) & mask32)
+                    word_of = bits[0] ^ ((bits[0] >> SIGN32) & MASK32)
                     keys[held] = (np.int64(word_of) << word) | (low_word - np.int64(item))
                     held += one
                 held = keep_best(keys, held, k, ranked)
