@@ -68,14 +68,14 @@ demo: setup ## One shop, a year of history, three nights in Airflow, a summary
 	$(BIN)/nightmarket doctor
 	$(BIN)/nightmarket demo
 
-test: setup ## Units, policies, laws on a tiny shop, one real night (at most 15 minutes on 2 cores)
+test: setup ## Units, policies, laws on a tiny shop, one real night (aim: 15 minutes on 2 cores)
 	$(BIN)/python -m pytest $(WORKERS) -m "not slow"
 	AIRFLOW_HOME=$(CURDIR)/build/airflow .venv-airflow/bin/python -m pytest tests/plugins
 
 test-rest: setup ## What test-all adds: every kill point, every engine, Airflow end to end, a browser
 	$(BIN)/python -m pytest $(WORKERS) -m slow
 
-test-all: test test-rest ## Everything (at most 60 minutes)
+test-all: test test-rest ## Everything (more than an hour on 2 cores)
 
 bench: setup ## Run the benchmarks: make bench SEQUENCES=a file of the S3-Rec form SHOP=a folder of daily UCI files [REVIEWS= SEARCH=]
 	@test -n "$(SEQUENCES)" -a -n "$(SHOP)" || { echo "usage: make bench SEQUENCES=<file of the S3-Rec form> SHOP=<folder of daily UCI CSV files> [REVIEWS=<file of reviews>] [SEARCH=<file of judged pairs>]"; exit 2; }
