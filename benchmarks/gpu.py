@@ -39,7 +39,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from benchmarks._bare import STOOD_IN_FOR
 from models.devices import autocast, deterministic, device_of, lowered, process_group
-from models.loop import seed_step
+from models.loop import ahead, seed_step
 from models.recommender.configs import EVENT_WEIGHTS, Transformer
 from models.recommender.engine.engine import Engine
 from models.recommender.net import Net
@@ -131,10 +131,10 @@ def train(
     trained: nn.Module = DistributedDataParallel(net) if torch.distributed.is_initialized() else net
     optimiser = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     count, began, loss = Count(), time.perf_counter(), torch.zeros(())
-    batches = itertools.chain.from_iterable(task.epoch(number) for number in itertools.count())
+    batches = itertools.islice(itertools.chain.from_iterable(map(task.epoch, itertools.count())), warm + steps)
     net.train()
     with busy(device) as said:
-        for number, batch in enumerate(itertools.islice(batches, warm + steps)):
+        for number, batch in enumerate(ahead(batches) if device.type == "cuda" else batches):
             if number == warm:
                 finish(device)
                 count, began = Count(), time.perf_counter()

@@ -8,7 +8,9 @@ step reads.
 import itertools
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -114,7 +116,8 @@ def _run_epoch(
     done = progress.step - sum(int(row["steps"]) for row in progress.curve)
     cooled = 0.5 * (1 + math.cos(math.pi * progress.epoch / config.epochs))
     net.train()
-    for batch in itertools.islice(task.epoch(progress.epoch), done, None):
+    batches = itertools.islice(task.epoch(progress.epoch), done, None)
+    for batch in ahead(batches) if device.type == "cuda" else batches:
         started = time.perf_counter()
         seed_step(config.seed, progress.step)
         for group in optimiser.param_groups:
@@ -158,6 +161,15 @@ def _finish_epoch(net: nn.Module, task: Task[BatchT], kept: Kept, progress: Prog
     progress.curve.append(row)
     progress.epoch, progress.loss_sum, progress.tokens = progress.epoch + 1, 0.0, 0
     observe(row)
+
+
+def ahead(batches: Iterator[BatchT], depth: int = 3) -> Iterator[BatchT]:
+    """The same batches in the same order, the next few of them made while this one is on the device."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = deque(pool.submit(lambda: list(itertools.islice(batches, 1))) for _ in range(depth))
+        while found := coming.popleft().result():
+            coming.append(pool.submit(lambda: list(itertools.islice(batches, 1))))
+            yield found[0]
 
 
 def seed_step(seed: int, step: int) -> None:

@@ -22,35 +22,12 @@ from models.recommender import occlusion
 from models.recommender.configs import Transformer
 from models.recommender.history import ragged
 from models.recommender.net import HALF_LIVES, Net, grid_of
+from models.recommender.past import Past, Personal, personal
 from models.recommender.sequences import Moments, Packed, codes_of, future, moments, newest, pack, windows
 from models.recommender.softmax import pairs, sampled_loss, softmax_loss
 
 SCORED_ROWS = 64
 """Rows that go through the network at once when scoring."""
-
-
-# ---- what a person had before --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Personal:
-    """Q pairs (state, item of its past), unique and sorted, with log(1 + decayed count) for each half-life."""
-
-    state: np.ndarray  # int64 [Q]
-    item: np.ndarray  # int64 [Q]
-    feature: np.ndarray  # float32 [Q, len(HALF_LIVES)]
-
-
-def personal(found: Moments, moment: np.ndarray, items: int) -> Personal:
-    """Of the states after these moments [S]: every item their user had up to then, however long ago."""
-    owner = np.searchsorted(found.offsets, moment, side="right") - 1
-    state, position = ragged(found.first[found.offsets[owner]], found.first[moment + 1])
-    event_moment = np.repeat(np.arange(len(found.day)), np.diff(found.first))
-    age = found.day[moment][state] - found.day[event_moment[position]]
-    key, pair = np.unique(state * items + found.item[position], return_inverse=True)
-    weight = found.weight[position]
-    sums = [np.bincount(pair, weight * np.exp2(-age / half_life), len(key)) for half_life in HALF_LIVES]
-    return Personal(key // items, key % items, np.log1p(np.stack(sums, axis=1)).astype(np.float32))
 
 
 # ---- what is to be foreseen ----------------------------------------------------------------------------------
@@ -62,6 +39,7 @@ class Targets:
 
     cell: np.ndarray  # int64 [S], row · L + column
     state: np.ndarray  # int64 [P]
+    event: np.ndarray  # int64 [P], row in Moments
     item: np.ndarray  # int64 [P], code
     weight: np.ndarray  # float32 [P]
 
@@ -81,7 +59,7 @@ def targets(found: Moments, packed: Packed, until: np.ndarray, most: int, draw: 
     position = start[state] + np.where(size[state] > most, drawn, nth)
     weight = found.weight[position]
     total = np.bincount(state, weight, len(cell))
-    return Targets(cell, state, found.item[position], (weight / total[state]).astype(np.float32))
+    return Targets(cell, state, position, found.item[position], (weight / total[state]).astype(np.float32))
 
 
 # ---- training ------------------------------------------------------------------------------------------------
@@ -90,7 +68,8 @@ def targets(found: Moments, packed: Packed, until: np.ndarray, most: int, draw: 
 @dataclass(frozen=True)
 class Batch:
     """`chosen` int64 [M]: the items of the normaliser, each once, and `expected` float32 [M], log of how often each was
-    expected to be drawn over how often it was. `past` speaks of the chosen only; `own_past` [P, H] of the targets.
+    expected to be drawn over how often it was. `past` speaks of the chosen only; `own_past` [P, H] of the targets,
+    where not all items are chosen.
     """
 
     packed: Packed
@@ -124,6 +103,9 @@ class SequenceTask:
         self.until = future(found, config.horizon_days)
         counts = np.sqrt(np.bincount(found.item, minlength=len(items)).astype(np.float64))
         self.proposal = counts / max(counts.sum(), 1e-9)
+        self.summed = np.cumsum(self.proposal)
+        self.summed /= max(self.summed[-1:].max(initial=0), 1e-9)  # ends with 1, and what is drawn is below
+        self.past = None if self.full else Past(found, len(items))
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """All windows, cut at a shift drawn for each user, in a drawn order."""
@@ -145,23 +127,20 @@ class SequenceTask:
         """All items where they are few; else those of `negatives` draws by the square root of their popularity."""
         if self.full:
             return np.arange(len(self.items)), np.zeros(len(self.items), np.float32)
-        drawn = draw.choice(len(self.items), self.config.negatives, p=self.proposal)
+        drawn = np.searchsorted(self.summed, draw.random(self.config.negatives), side="right")
         chosen, times = np.unique(drawn, return_counts=True)
         return chosen, np.log(self.config.negatives * self.proposal[chosen] / times).astype(np.float32)
 
     def _batch(self, packed: Packed, goal: Targets, chosen: np.ndarray, expected: np.ndarray) -> Batch:
         size = len(self.items)
-        past = personal(self.found, packed.moment.ravel()[goal.cell], size)
+        moment = packed.moment.ravel()[goal.cell]
+        if self.past is None:
+            none = np.zeros((0, len(HALF_LIVES)), np.float32)  # a target finds its past among all items
+            return Batch(packed, goal, chosen, expected, goal.item, personal(self.found, moment, size), none)
         place = np.full(size, -1)
         place[chosen] = np.arange(len(chosen))
-        key, wanted = past.state * size + past.item, goal.state * size + goal.item
-        at = np.minimum(np.searchsorted(key, wanted), max(len(key) - 1, 0))
-        own_past = np.where((key[at] == wanted)[:, None], past.feature[at], np.float32(0))
-        kept = place[past.item] >= 0
-        return Batch(
-            packed, goal, chosen, expected, place[goal.item],
-            Personal(past.state[kept], place[past.item[kept]], past.feature[kept]), own_past,
-        )  # fmt: skip
+        own_past = self.past.of_targets(goal.event, moment[goal.state])
+        return Batch(packed, goal, chosen, expected, place[goal.item], self.past.among(moment, place), own_past)
 
     def loss(self, net: nn.Module, batch: Batch) -> tuple[torch.Tensor, int]:
         goal, plain = batch.targets, cast(Net, getattr(net, "module", net))

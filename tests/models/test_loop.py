@@ -17,7 +17,7 @@ from torch import nn
 
 from models.artefact import META, TENSORS
 from models.checkpoints import LATEST
-from models.loop import Fitted, LoopConfig, fit
+from models.loop import Fitted, LoopConfig, ahead, fit
 
 CPU = torch.device("cpu")
 CONFIG = LoopConfig(epochs=5, patience=10, checkpoint_steps=3, seed=7)
@@ -216,3 +216,17 @@ def test_a_loss_that_is_not_finite_stops_with_the_step(tmp_path: Path) -> None:
 
     with pytest.raises(FloatingPointError, match="the loss is nan at step 5: lower the learning rate"):
         run(tmp_path, Broken())
+
+
+def test_batches_made_ahead_are_the_same_in_the_same_order_and_a_failure_comes_in_its_place() -> None:
+    def made() -> Iterator[int]:
+        yield from range(20)
+        raise OSError("the disk of a batch")
+
+    found = []
+    with pytest.raises(OSError, match="the disk of a batch"):
+        for number in ahead(made()):
+            found.append(number)
+    assert found == list(range(20))
+    assert list(ahead(iter("abc"))) == ["a", "b", "c"]
+    assert list(ahead(iter(()))) == []

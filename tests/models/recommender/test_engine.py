@@ -77,8 +77,8 @@ class Case:
         )
         return Filters(banned, allowed, self.limited, extra)
 
-    def check(self, threads: int = 1, compiled: bool = False) -> None:
-        made = Engine(self.items, self.bias, self.available, threads=threads)
+    def check(self, threads: int = 1, compiled: bool = False, device: str = "cpu") -> None:
+        made = Engine(self.items, self.bias, self.available, device, threads)
         if compiled:
             made.compile()
         found = made.rank(self.users, self.k, self.filters())
@@ -86,6 +86,7 @@ class Case:
         assert found.scores.view(np.int32).tolist() == (self.expected.scores + np.float32(0)).view(np.int32).tolist()
 
 
+CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU with CUDA")
 WAYS = pytest.mark.parametrize(("low", "how"), [(low, how) for low in LOW for how in ("torch", "compiled")])
 
 
@@ -95,6 +96,7 @@ def tiny_tiles(low: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "low_type", lambda _device: LOW[low])
         patch.setattr(catalogue, "CPU", SMALL)
+        patch.setattr(catalogue, "GPU", SMALL)
         yield
 
 
@@ -148,6 +150,27 @@ def test_every_list_is_that_of_a_sort_of_all_scores(
 ) -> None:
     with tiny_tiles(low):
         case(seed, (left, right), users, items, width, k).check(compiled=how == "compiled")
+
+
+@CUDA
+@settings(deadline=None, max_examples=300)
+@given(
+    st.sampled_from(list(LOW)), st.integers(0, 10**6), st.sampled_from(VALUES), st.sampled_from(VALUES),
+    st.integers(0, 12), st.integers(0, 1300), st.integers(1, 70), st.integers(1, 9),
+)  # fmt: skip
+def test_a_gpu_gives_the_same_bits(
+    low: str, seed: int, left: str, right: str, users: int, items: int, width: int, k: int
+) -> None:
+    with tiny_tiles(low):
+        case(seed, (left, right), users, items, width, k).check(device="cuda")
+
+
+@CUDA
+def test_a_gpu_gives_the_same_bits_with_its_own_tiles() -> None:
+    few, filters, users = example(items=70_000)
+    plain, found = (Engine(few.items, device=device).rank(users, few.k, filters) for device in ("cpu", "cuda"))
+    assert found.items.tobytes() == plain.items.tobytes()
+    assert found.scores.tobytes() == plain.scores.tobytes()
 
 
 @WAYS

@@ -11,9 +11,10 @@ from models.interactions import Interactions, encode
 from models.loop import LoopConfig, fit
 from models.recommender.configs import Transformer
 from models.recommender.net import HALF_LIVES, Net, grid_of
+from models.recommender.past import personal
 from models.recommender.saved import load, save
 from models.recommender.sequences import Moments, codes_of, future, moments, newest, pack, vocabulary
-from models.recommender.transformer import SequenceTask, TransformerModel, personal, targets
+from models.recommender.transformer import SequenceTask, TransformerModel, targets
 from tests.models.shop import MONDAY, random_rows, table
 
 CPU = torch.device("cpu")

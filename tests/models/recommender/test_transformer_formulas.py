@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from models.interactions import Interactions, encode
 from models.recommender.configs import EVENT_WEIGHTS, Transformer
 from models.recommender.net import HALF_LIVES, Net, grid_of
+from models.recommender.past import Past, personal
 from models.recommender.sequences import Moments, Packed, codes_of, future, moments, pack, windows
 from models.recommender.softmax import sampled_loss
-from models.recommender.transformer import SequenceTask, TransformerModel, personal, targets
+from models.recommender.transformer import SequenceTask, TransformerModel, targets
 from tests.models.shop import MONDAY, random_rows, table
 
 CPU = torch.device("cpu")
@@ -140,6 +141,36 @@ def test_past_items_have_their_decayed_counts(seed: int) -> None:
         rows += [(state, item, np.log1p(total)) for item, total in sorted(sums.items())]
     assert list(zip(past.state, past.item, strict=True)) == [(state, item) for state, item, _ in rows]
     assert close(past.feature, np.array([feature for *_, feature in rows]))
+
+
+@fast
+@given(SEEDS)
+def test_what_is_looked_up_is_what_counting_gives(seed: int) -> None:
+    data = shop(seed)
+    found, draw = moments_of(data), np.random.default_rng(seed)
+    found = replace(found, item=found.item % 3)  # the same again and again, inside a receipt too
+    moment = np.flatnonzero(draw.random(len(found.day)) < 0.7)
+    moment = np.concatenate([moment[len(moment) // 2 :], moment[: len(moment) // 2]])  # rows in a drawn order
+    all_pairs, past = personal(found, moment, 3), Past(found, 3)
+    counted = {(s, i): f for s, i, f in zip(all_pairs.state, all_pairs.item, all_pairs.feature, strict=True)}
+
+    place = np.array([1, -1, 0])
+    among = past.among(moment, place)
+    pairs = list(zip(among.state.tolist(), [[2, 0][at] for at in among.item], strict=True))
+    assert len(set(pairs)) == len(pairs)
+    assert set(pairs) == {(s, i) for s, i in counted if i != 1}
+    assert close(among.feature, np.array([counted[pair] for pair in pairs]).reshape(-1, len(HALF_LIVES)))
+
+    event = draw.integers(0, len(found.item), 40)  # told up to a moment before its own, of the same person
+    own = np.repeat(np.arange(len(found.day)), np.diff(found.first))[event]
+    first = found.offsets[np.searchsorted(found.offsets, own, side="right") - 1]
+    event, own, first = (part[own > first] for part in (event, own, first))
+    earlier = draw.integers(first, own)
+    expected = personal(found, earlier, 3)
+    told = {(s, i): f for s, i, f in zip(expected.state, expected.item, expected.feature, strict=True)}
+    nothing = np.zeros(len(HALF_LIVES))
+    rows = [told.get((row, found.item[e]), nothing) for row, e in enumerate(event)]
+    assert close(past.of_targets(event, earlier), np.array(rows).reshape(-1, len(HALF_LIVES)))
 
 
 # ---- the loss ------------------------------------------------------------------------------------------------
