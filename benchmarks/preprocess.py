@@ -7,10 +7,10 @@ Protocol. A real shop is scaled to one day (`_scaled.py` says with which dirt), 
 files of a million rows. The day before, a hundredth of it, is in the lake already; the day redelivers some of its rows.
 `nightmarket preprocess` runs as its users run it, a process that starts the engine, on Sail and on Apache Spark. The
 same specification is written by hand in DuckDB and in Polars (`benchmarks/peers/`), each in an environment of its own:
-judge every row by the contract, quarantine with file, line, reason and text, find duplicates in the day and in the
-lake, make sessions, write partitions sorted by user, count per file. Every way must give the same events, the same
-quarantine and the same counts, or the benchmark ends with 1. Apache Spark takes minutes for a million: `--spark-events`
-says up to which size it runs too.
+judge every row by the contract, mask personal data in free text, quarantine with file, line, reason and text, find
+duplicates in the day and in the lake, make sessions, write partitions sorted by user, count per file. Every way must
+give the same events, the same quarantine and the same counts, or the benchmark ends with 1. Apache Spark takes minutes
+for a million: `--spark-events` says up to which size it runs too.
 
 `seconds` are of a machine as busy as it was; ratios compare runs that followed each other, `cpu_seconds` says more, but
 not of Apache Spark: its JVM is nobody's child that is waited for.
@@ -37,6 +37,7 @@ from benchmarks._measure import Ran, nightmarket
 from benchmarks._peers import ask
 from pipelines.contracts import EARLY_DAYS, EVENTS, QUARANTINE
 from pipelines.doctor import java
+from pipelines.preprocess.masking import FORMS, NEEDED
 from pipelines.preprocess.rules import ID_CHARACTERS, TEXT_CHARACTERS
 from pipelines.settings import Settings
 
@@ -181,6 +182,8 @@ def question_of(home: Path, out: Path) -> dict[str, Any]:
         "gap_minutes": settings.session_gap_minutes,
         "id_characters": ID_CHARACTERS,
         "text_characters": TEXT_CHARACTERS,
+        "masks": [(form.pattern, form.left, form.mark, form.right) for form in FORMS],
+        "masks_need": NEEDED,
     }
 
 

@@ -75,6 +75,7 @@ def _judge(db: duckdb.DuckDBPyConnection, given: dict[str, Any]) -> None:
     """Table `judged`: typed columns; `reason` of a refused row, and its text."""
     trimmed = ", ".join(f"nullif(trim(row.{n}, '{BLANKS}'), '') as {n}" for n in NAMES)
     values = {"occurred_at": "moment", "quantity": "pieces", "unit_price": "price", "position": "place"}
+    values["query"] = _masked("query", given)
     columns = ", ".join(f"{values.get(n, n)} as {n}" for n in NAMES)
     db.execute(
         f"""
@@ -89,11 +90,14 @@ def _judge(db: duckdb.DuckDBPyConnection, given: dict[str, Any]) -> None:
                 {_whole("position")} as place
             from texts
         ), reasoned as (
-            select *, {_reason(given)} as reason from typed
+            select * exclude (raw), {_reason(given)} as reason,
+                -- a merge patch leaves out what is null
+                case when reason is not null then coalesce(raw, json_merge_patch('{{}}', to_json(row))::varchar) end
+                    as raw
+            from typed
         )
         select landing_date, file, line, moment::date as event_date, {columns}, reason,
-            -- a merge patch leaves out what is null
-            case when reason is not null then coalesce(raw, json_merge_patch('{{}}', to_json(row))::varchar) end as raw
+            case when query is not null or event_id is null then {_masked("raw", given)} else raw end as raw
         from reasoned
         """
     )
@@ -107,6 +111,19 @@ def _whole(name: str) -> str:
         f"case when regexp_full_match({name}, '{WHOLE}') then try_cast({name} as bigint)"
         f" when regexp_full_match({name}, '{NUMBER}') and {wide} = trunc({wide}) then try_cast({wide} as bigint) end"
     )
+
+
+def _masked(text: str, given: dict[str, Any]) -> str:
+    """Personal data in free text, replaced by a mark."""
+    replaced = text
+    for pattern, left, mark, right in given["masks"]:
+        put = f"{left}{mark}{right}".replace("$", "\\")
+        replaced = f"regexp_replace({replaced}, {_quoted(pattern)}, {_quoted(put)}, 'g')"
+    return f"case when regexp_matches({text}, {_quoted(given['masks_need'])}) then {replaced} else {text} end"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _reason(given: dict[str, Any]) -> str:

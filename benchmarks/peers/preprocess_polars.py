@@ -125,9 +125,19 @@ def _judged(rows: pl.LazyFrame, given: dict[str, Any]) -> pl.LazyFrame:
     reason = pl.coalesce(not_text, *[pl.when(broken).then(pl.lit(why)) for broken, why in _rules(given)])
     values = {"occurred_at": "moment", "quantity": "pieces", "unit_price": "price", "position": "place"}
     columns = [pl.col(values.get(n, n)).alias(n) for n in NAMES]
+    columns[NAMES.index("query")] = _masked(pl.col("query"), given).alias("query")
     rows = rows.with_columns(reason=reason)
     kept = pl.when(pl.col("reason").is_not_null()).then(pl.col("given"))
     return rows.select(*PLACE, "event_date", *columns, "reason", kept.alias("given"))
+
+
+def _masked(text: pl.Expr, given: dict[str, Any]) -> pl.Expr:
+    """Personal data in free text, replaced by a mark."""
+    replaced = text
+    for pattern, left, mark, right in given["masks"]:
+        put = f"{left}{mark}{right}".replace("$1", "${1}").replace("$2", "${2}")
+        replaced = replaced.str.replace_all(pattern, put)
+    return pl.when(text.str.contains(given["masks_need"])).then(replaced).otherwise(text)
 
 
 def _moment(text: pl.Expr) -> pl.Expr:
@@ -192,6 +202,9 @@ def _quarantine(given: dict[str, Any], refused: pl.DataFrame) -> pl.DataFrame:
             broken = [_object(raw) is None for raw in rows["raw"]]
             reason = pl.when(pl.Series(broken, dtype=pl.Boolean)).then(pl.lit(MALFORMED)).otherwise(pl.col("reason"))
             rows = rows.with_columns(reason=reason)
+        unsafe = pl.col("query").is_not_null() | pl.col("event_id").is_null()
+        raw = pl.when(unsafe).then(_masked(pl.col("raw"), given)).otherwise(pl.col("raw"))
+        rows = rows.with_columns(raw=raw)
         parts.append(rows.select("landing_date", pl.lit("events").alias("entity"), "file", "line", "reason", "raw"))
     found = pl.concat(parts).sort("landing_date", "file", "line")
     for (day,), rows in found.group_by("landing_date"):

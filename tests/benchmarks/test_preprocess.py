@@ -32,11 +32,14 @@ ODD: tuple[dict[str, str | None], ...] = (
     *({"unit_price": text} for text in ("1.10", ".5", "5.", "1e1", "-1", "1000000000.01", "1e99", "2.0000005", "x")),
     {"position": "1.5"}, {"position": "2"}, {"event_type": "teleport"},
     {"event_type": "search"}, {"event_type": "search", "query": "mug"},
+    *({"event_type": kind, "query": text, "event_id": name} for kind in ("search", "teleport") for name in ("id", None)
+      for text in ("write to ann@example.com", "4012 8888 8888 1881, +49 (30) 1234567", "12 O'Hara Street", "size 42")),
     {"event_type": "purchase"}, {"event_type": "purchase", "quantity": "1", "item_id": None},
     {"event_type": "purchase", "quantity": "1", "item_id": None, "charge_code": "POST", "unit_price": "-5"},
     {"charge_code": "POST"}, {"item_id": None}, {"user_id": None}, {"session_id": "given"},
 )  # fmt: skip
 ODD_LINES = (
+    '{"event_id": "cut, call 212-555-0123 or ann@example.com',
     "{", "[1]", '"x"', "null", "{}", '{"event_id": "cut', '{"event_id": "n1", "item_id": {"nested": 1}}',
     '{"event_id": "n2", "user_id": 1.5}', '{"event_id": "a\\u0000b"}',
     json.dumps({**GOOD, "event_id": "n3", "user_id": 17850, "quantity": 3, "unit_price": 2.5, "unknown": [1]}),
@@ -127,8 +130,13 @@ def test_the_job_and_the_hand_written_specification_give_the_same_tables_and_cou
             f" count(*) filter (is_duplicate and event_date = '{BEFORE}' and landing_date = '{DAY}')"
             f" from read_parquet('{staged}/events/*/*.parquet', hive_partitioning = true)"
         ).fetchall()[0]
+        marked = bench.execute(
+            f"select sum(query like '%[phone]%') from read_parquet('{staged}/events/*/*.parquet') union all"
+            f" select sum(raw like '%[email]%') from read_parquet('{staged}/quarantine/*/*.parquet')"
+        ).fetchall()
     assert made > 50
     assert redelivered > 0
+    assert all(count for (count,) in marked)
 
 
 def reasons(folder: Path) -> Counter[str]:
