@@ -10,7 +10,8 @@ titles without a picture teach words alone. What ships decides everything on a t
 
 - `title_to_image`: a title's own picture among the k nearest of all judged pictures; the picture of another product
   with the same title counts as a miss. `image_to_title`: likewise; equal titles come in random order.
-- `attributes`: share told rightly, unknown classes counted as wrong, from the picture, the title, and both.
+- `attributes`: share told rightly, unknown classes counted as wrong, from the picture, the title, and both. `headroom`:
+  share of the products that one modality tells and the better one does not: no fusion that only chooses gains more.
 - `removed`: the same for every combination of modalities that is left at scoring time, with the share of the ten
   nearest judged products that agree on the attribute.
 - `intervals`: 95 %, by bootstrap over products; `fused_minus_best`: product by product, minus the better of the two.
@@ -197,10 +198,11 @@ def left(
 def attribute(right: dict[str, np.ndarray]) -> dict[str, Any]:
     """Of one attribute, from whether each product's was told by each combination, float [n]."""
     values = {"image": right[IMAGE], "text": right[TEXT], "fused": right[f"{IMAGE}+{TEXT}"]}
-    best = max((IMAGE, TEXT), key=lambda kind: values[kind].mean())
+    best, other = sorted((IMAGE, TEXT), key=lambda kind: -values[kind].mean())
     return {
         **{name: _mean(told) for name, told in values.items()}, "nothing": _mean(right["none"]), "best_single": best,
         "fused_minus_best": round(float((values["fused"] - values[best]).mean()), 4),
+        "headroom": _mean((values[other] > values[best]).astype(np.float64)),
         "intervals": {name: _ends(bootstrap_interval(told, SEED)) for name, told in values.items()}
         | {"fused_minus_best": _ends(paired_interval(values["fused"], values[best], SEED))},
     }  # fmt: skip

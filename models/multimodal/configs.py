@@ -50,7 +50,7 @@ class Training:
     from, at most; the linear machine learns from all. `drop`: how often a modality is hidden from the fusion.
     """
 
-    epochs: int = 28
+    epochs: int = 36
     rows: int = 128
     titles: int = 128
     plain: int = 4_000
@@ -61,7 +61,7 @@ class Training:
     average: float = 0.99
     smoothing: float = 0.05
     drop: float = 0.5
-    attributes: float = 1.0  # weight of the attributes' loss; that of the contrast is 1
+    attributes: float = 3.0  # weight of the attributes' loss; that of the contrast is 1
     held_out: float = 0.15
     seed: int = 20_180_101
 

@@ -84,6 +84,14 @@ def test_other_test_products_are_judged_and_their_ids_are_not_learned_from(tmp_p
     assert said["removed"]["none"]["shape"]["neighbours"] <= said["removed"]["image+text"]["shape"]["neighbours"]
 
 
+def test_the_headroom_is_what_only_the_weaker_modality_tells() -> None:
+    right = {
+        "image": [1, 0, 0, 1, 0], "text": [0, 1, 1, 1, 0], "image+text": [1, 1, 0, 1, 0], "none": [0] * 5,
+    }  # fmt: skip
+    found = cross_modal.attribute({kept: np.array(told, float) for kept, told in right.items()})
+    assert (found["best_single"], found["headroom"], found["fused_minus_best"]) == ("text", 0.2, 0.0)
+
+
 def test_what_is_no_picture_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"no picture")
     (tmp_path / "b.txt").write_text("no picture either")
