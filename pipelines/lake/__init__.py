@@ -17,6 +17,7 @@ from pipelines.lake.reads import (
     products,
     recount,
     searches,
+    summarise,
     user_days,
     users,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "recount",
     "schema_of",
     "searches",
+    "summarise",
     "table",
     "user_days",
     "users",
