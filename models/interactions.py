@@ -122,8 +122,9 @@ def _distinct(
         for values in (time, item, kind):
             new[1:] |= np.diff(values) != 0
         return user[new], time[new], item[new], kind[new]
-    key = np.sort(((user.astype(np.int64) * moments + since) * max(1, items) + item) * len(EVENTS) + kind)
-    key = key[np.diff(key, prepend=-1) != 0]
+    key = ((user.astype(np.int64) * moments + since) * max(1, items) + item) * len(EVENTS) + kind
+    key.sort()
+    key = key[np.append(True, key[1:] != key[:-1])[: len(key)]]
     found = []
     for size in (len(EVENTS), max(1, items), moments):
         rest = key // size
