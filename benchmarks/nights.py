@@ -126,14 +126,20 @@ def summary(ran: list[dict[int, Ran]], asked: argparse.Namespace) -> dict[str, A
     def median(days: int, name: str) -> float:
         return round(statistics.median(getattr(turn[days], name) for turn in ran), 1)
 
+    def nightly(name: str) -> dict[str, dict[str, float]]:
+        nights = [str(day) for day, _ in turns(len(ran), asked.days)]
+        return {
+            day: {f"{days} days": getattr(turn[days], name) for days in asked.days}
+            for day, turn in zip(nights, ran, strict=True)
+        }
+
     return {
         "benchmark": "nights", "training_days": asked.training_days, "copies": asked.copies, "nights": asked.nights,
         "models": {f"{days} days": {name: median(days, name) for name in COMPARED} for days in asked.days},
         f"{old} over {young} days": {
             name: grown([getattr(turn[old], name) / getattr(turn[young], name) for turn in ran]) for name in COMPARED
         },
-        "by_night": [{f"{days} days": {name: getattr(turn[days], name) for name in COMPARED} for days in asked.days}
-                     for turn in ran],
+        **{f"{name}_by_night": nightly(name) for name in COMPARED[:2]},
         "seconds_by_step": steps(ran, asked.days),
         "cpus": os.cpu_count(), "load_average": round(os.getloadavg()[1], 1),
     }  # fmt: skip

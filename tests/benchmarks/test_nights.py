@@ -74,7 +74,8 @@ def test_every_pair_is_reported_and_the_older_home_is_over_the_younger() -> None
     found = summary(turn, asked)
     assert found["360 over 90 days"]["seconds"] == {"median": 1.0, "interval": [0.95, 1.1], "pairs": [1.1, 1.0, 0.95]}
     assert found["360 over 90 days"]["cpu_seconds"]["pairs"] == [1.0, 1.05, 1.1]
-    assert found["by_night"][2]["360 days"] == {"seconds": 19, "cpu_seconds": 22, "peak_mib": 100}
+    assert found["cpu_seconds_by_night"][str(LAST)] == {"90 days": 20, "360 days": 22}
+    assert list(found["seconds_by_night"]) == [str(LAST - timedelta(left)) for left in (2, 1, 0)]
     assert found["seconds_by_step"] == {"score": {"90 days": 5.0, "360 days": 5.5}}
 
 
