@@ -5,14 +5,18 @@
 Protocol. The last 28 delivery days of UCI Online Retail are delivered again and again, up to the same date, in two
 homes that differ by how long ago the shop opened. So every stretch of 28 days has the same users, items and number of
 events, whatever lies before it. `nightmarket history` brings in all but the last days, then each home runs the same
-nights by turns with `nightmarket night`, the starter scoring, publish included. `training_days` is what a night reads
-of history for the models, 180 by default: a young shop has less than that, so `--training-days 90` (the default here)
-asks what *history* costs, and 180 what models that see twice the days cost as well. Reported are medians over the
-nights, and the median of the older home's share over the younger's, night by night.
+nights by turns with `nightmarket night`, the starter scoring, publish included; which home goes first changes from
+night to night, so that what one night leaves behind for the next (caches, heat, neighbours) helps and harms both alike.
+`training_days` is what a night reads of history for the models, 180 by default: a young shop has less than that, so
+`--training-days 90` (the default here) asks what *history* costs, and 180 what models that see twice the days cost as
+well. Reported are medians over the nights, of each night the older home's figure over the younger's, and of these
+ratios the median with a 95 % interval by order statistics, which supposes nothing of how they are spread. CPU seconds
+say what the work costs where other processes share the cores. Seven nights hold one Sunday, on which more is learned.
 """
 
 import argparse
 import json
+import math
 import os
 import shutil
 import statistics
@@ -38,7 +42,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of UCI Online Retail CSV files, one a day")
     parser.add_argument("--days", type=int, nargs=2, default=[90, 360], help="age of the two shops")
     parser.add_argument("--copies", type=int, default=4, help="of the origin's customers")
-    parser.add_argument("--nights", type=int, default=3)
+    parser.add_argument("--nights", type=int, default=7)
     parser.add_argument("--training-days", type=int, default=90)
     parser.add_argument("--work", type=Path, help="where temporary data goes")
     asked = parser.parse_args()
@@ -47,8 +51,8 @@ def main() -> None:
         origin = _scaled.land_origin(asked.data, work / "origin")
         homes = {days: opened(origin, work / str(days), days, asked) for days in asked.days}
         ran = [
-            {days: night(home, LAST - timedelta(left), asked.training_days) for days, home in homes.items()}
-            for left in reversed(range(asked.nights))
+            {days: night(homes[days], day, asked.training_days) for days in order}
+            for day, order in turns(asked.nights, asked.days)
         ]
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -104,6 +108,12 @@ def rows_of(name: str, held: list[str], day: date, copies: int) -> str:
     )
 
 
+def turns(nights: int, ages: list[int]) -> list[tuple[date, list[int]]]:
+    """The nights up to LAST, and in which order the homes run each: the younger first, then the older, by turns."""
+    days = [LAST - timedelta(left) for left in reversed(range(nights))]
+    return [(day, ages if n % 2 == 0 else ages[::-1]) for n, day in enumerate(days)]
+
+
 def night(home: Path, day: date, training_days: int) -> Ran:
     ran = nightmarket(home, "night", "--date", str(day), training_days=str(training_days))
     say(f"{home.name} days, night {day}: {ran.seconds} s, CPU {ran.cpu_seconds} s, {ran.peak_mib} MiB")
@@ -116,16 +126,46 @@ def summary(ran: list[dict[int, Ran]], asked: argparse.Namespace) -> dict[str, A
     def median(days: int, name: str) -> float:
         return round(statistics.median(getattr(turn[days], name) for turn in ran), 1)
 
-    grows = {
-        name: round(statistics.median(getattr(turn[old], name) / getattr(turn[young], name) for turn in ran), 3)
-        for name in COMPARED
-    }
+    def nightly(name: str) -> dict[str, dict[str, float]]:
+        nights = [str(day) for day, _ in turns(len(ran), asked.days)]
+        return {
+            day: {f"{days} days": getattr(turn[days], name) for days in asked.days}
+            for day, turn in zip(nights, ran, strict=True)
+        }
+
     return {
         "benchmark": "nights", "training_days": asked.training_days, "copies": asked.copies, "nights": asked.nights,
         "models": {f"{days} days": {name: median(days, name) for name in COMPARED} for days in asked.days},
-        f"{old} over {young} days": grows, "seconds_by_step": steps(ran, asked.days),
+        f"{old} over {young} days": {
+            name: grown([getattr(turn[old], name) / getattr(turn[young], name) for turn in ran]) for name in COMPARED
+        },
+        **{f"{name}_by_night": nightly(name) for name in COMPARED[:2]},
+        "seconds_by_step": steps(ran, asked.days),
         "cpus": os.cpu_count(), "load_average": round(os.getloadavg()[1], 1),
     }  # fmt: skip
+
+
+def grown(ratios: list[float]) -> dict[str, Any]:
+    """The ratios in the order of the nights, their median, and its 95 % interval."""
+    return {
+        "median": round(statistics.median(ratios), 3),
+        "interval": [round(end, 3) for end in median_interval(ratios)],
+        "pairs": [round(ratio, 3) for ratio in ratios],
+    }
+
+
+def median_interval(values: list[float]) -> tuple[float, float]:
+    """The narrowest pair of order statistics, equally far from both ends, that holds the median with at least 95 %.
+
+    The median lies outside the k-th smallest and k-th largest of n with probability 2 · P(Binomial(n, ½) < k) at most
+    (the sign test turned round). With five values or fewer no pair holds that much: these are the smallest and the
+    largest, which hold it with 1 − 2^(1−n).
+    """
+    ordered, n = sorted(values), len(values)
+    k, outside = 1, 2 / 2**n
+    while (outside := outside + 2 * math.comb(n, k) / 2**n) <= 0.05:
+        k += 1
+    return ordered[k - 1], ordered[n - k]
 
 
 def steps(ran: list[dict[int, Ran]], ages: list[int]) -> dict[str, dict[str, float]]:

@@ -137,7 +137,7 @@ def _bought_by(last: date) -> Any:
 
 
 def baskets_after(settings: Settings, cutoff: date, until: date) -> dict[str, Any]:
-    data = encode(lake.interactions(settings, cutoff, basket.REACH), cutoff)
+    data = encode(lake.sequences(settings, cutoff, basket.REACH), cutoff)
     taken, then = basket.forecast(data), Past.of(data)
     learned, held_out = (basket.prepared(then, turn * basket.HORIZON) for turn in (2, 1))
     whole = Past.of(encode(lake.interactions(settings, until, basket.REACH + basket.HORIZON), until))

@@ -31,8 +31,9 @@ class Days:
         users, items = len(data.users), len(data.items)
         age = ages(data)[events]
         span = int(age.max(initial=0)) + 1
-        key = np.sort((data.user[events].astype(np.int64) * items + data.item[events]) * span + (span - 1 - age))
-        start = np.flatnonzero(np.diff(key, prepend=-1))
+        key = (data.user[events].astype(np.int64) * items + data.item[events]) * span + (span - 1 - age)
+        key.sort()
+        start = np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
         pair = key[start] // span
         user = pair // max(1, items)
         newness, times = key[start] - pair * span, np.diff(np.append(start, len(key)))
@@ -54,7 +55,9 @@ class Days:
     @cached_property
     def start(self) -> np.ndarray:
         """int64 [P]: the first row of each pair."""
-        return np.flatnonzero((np.diff(self.user, prepend=-1) != 0) | (np.diff(self.item, prepend=-1) != 0))
+        new = np.ones(len(self.user), dtype=bool)
+        new[1:] = (self.user[1:] != self.user[:-1]) | (self.item[1:] != self.item[:-1])
+        return np.flatnonzero(new)
 
     @cached_property
     def key(self) -> np.ndarray:
@@ -100,23 +103,28 @@ class Days:
         if self.users * span <= DENSE * len(key):  # most users on many days: a flag for each day beats a sort
             held = np.zeros(self.users * span, dtype=bool)
             held[key] = True
-            return Visits.of(np.flatnonzero(held), np.cumsum(held)[key] - 1, span)
-        return Visits.of(*np.unique(key, return_inverse=True), span)
+            return Visits.of(np.flatnonzero(held), span, key)
+        return Visits.of(np.unique(key), span, key)
 
 
 @dataclass(frozen=True)
 class Visits:
-    """Distinct (user, day) of `Days`, by user, the newest day first."""
+    """Distinct (user, day) of `Days`, by user, the newest day first: V of them, of D rows."""
 
     user: np.ndarray  # int64 [V]
     age: np.ndarray  # int64 [V]
-    of_row: np.ndarray  # int64 [D], the visit of each row
+    day: np.ndarray  # int64 [V], ascending: user · span + age
+    day_of_row: np.ndarray  # int64 [D]
 
     @classmethod
-    def of(cls, day: np.ndarray, of_row: np.ndarray, span: int) -> "Visits":
-        """`day` int64 [V]: user · span + age, ascending."""
+    def of(cls, day: np.ndarray, span: int, day_of_row: np.ndarray) -> "Visits":
         user = day // span
-        return cls(user, day - user * span, of_row)
+        return cls(user, day - user * span, day, day_of_row)
+
+    @cached_property
+    def of_row(self) -> np.ndarray:
+        """int64 [D]: the visit of each row."""
+        return np.searchsorted(self.day, self.day_of_row)
 
 
 @dataclass(frozen=True)

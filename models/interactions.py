@@ -73,8 +73,8 @@ def encode(
     if (kind < 0).any():
         known = kind >= 0
         table, kind = table.filter(pa.array(known)), kind[known]
-    users, user = _by_vocabulary(table["user_id"], extra_users)
-    items, item = _by_vocabulary(table["item_id"], extra_items)
+    users, user = by_vocabulary(table["user_id"], extra_users)
+    items, item = by_vocabulary(table["item_id"], extra_items)
     time = table["occurred_at"].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
     user, time, item, kind = _distinct(user, time, item, kind, len(items))
     encoded = Interactions(as_of, users, items, item, kind, time, _offsets(user, len(users)))
@@ -84,7 +84,7 @@ def encode(
     return Interactions(as_of, users, items, item[keep], kind[keep], time[keep], _offsets(user[keep], len(users)))
 
 
-def _by_vocabulary(column: pa.ChunkedArray, extra: pa.Array | None) -> tuple[pa.Array, np.ndarray]:
+def by_vocabulary(column: pa.ChunkedArray, extra: pa.Array | None = None) -> tuple[pa.Array, np.ndarray]:
     """The sorted values of a column, and of `extra`, and the place of each row's value among them, int32 [N]."""
     values, code = _coded(column)
     held = values.take(pa.array(np.flatnonzero(np.bincount(code, minlength=len(values)))))
@@ -122,8 +122,9 @@ def _distinct(
         for values in (time, item, kind):
             new[1:] |= np.diff(values) != 0
         return user[new], time[new], item[new], kind[new]
-    key = np.sort(((user.astype(np.int64) * moments + since) * max(1, items) + item) * len(EVENTS) + kind)
-    key = key[np.diff(key, prepend=-1) != 0]
+    key = ((user.astype(np.int64) * moments + since) * max(1, items) + item) * len(EVENTS) + kind
+    key.sort()
+    key = key[np.append(True, key[1:] != key[:-1])[: len(key)]]
     found = []
     for size in (len(EVENTS), max(1, items), moments):
         rest = key // size

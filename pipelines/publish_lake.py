@@ -39,6 +39,7 @@ def _commit(
     commits = [lake.apply(settings, change, attempt) for change in changes]
     fault_point("publish_lake.committed")
     books = _keep_books(settings, batch, manifest)
+    lake.summarise(settings)
     result = {
         "rows": sum(entry["rows"] for entry in manifest["entities"].values()),
         "lake_version": lake.version(settings),

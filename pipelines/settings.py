@@ -64,6 +64,11 @@ class Settings:
         return self.home / "lake"
 
     @property
+    def summaries(self) -> Path:
+        """What the lake's days say in short; made again from the lake where it is missing."""
+        return self.home / "summaries"
+
+    @property
     def staging(self) -> Path:
         return self.home / "staging"
 

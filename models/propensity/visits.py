@@ -59,7 +59,8 @@ class Visits:
             return np.bincount(user[chosen], weight[chosen], count)
 
         bought = lines > 0
-        owner, back = np.divmod(np.unique(user[bought] * LOOKBACK + age[bought]), LOOKBACK)  # newest first in a user
+        key = np.sort(user[bought] * LOOKBACK + age[bought])
+        owner, back = np.divmod(key[np.diff(key, prepend=-1) != 0], LOOKBACK)  # newest first in a user
         days = {within: np.bincount(owner[back < within], minlength=count) for within in (7, 28, 56, 91, LOOKBACK)}
         recency, tenure, anything = (np.full(count, np.nan) for _ in range(3))
         np.fmin.at(recency, owner, back.astype(np.float64))

@@ -44,11 +44,17 @@ def queries(night: date) -> dict[str, tuple[str, list[Any]]]:
     """By title, what is asked of the warehouse about a night, and the values of its question marks."""
     found: dict[str, tuple[str, list[Any]]] = {}
     for table, owner in LIST_OF.items():
-        # `x in (…)` is null, and so never false, where the list holds a null: charges have no item.
-        known = "select item_id from raw.products union select item_id from raw.events where item_id is not null"
+        # All events are looked through only for an item that no products feed told of. `x in (…)` is null, and so
+        # never false, where the list holds a null: of both nothing is taken but what is listed.
         found[table] = (
-            f"select *, row_number() over (partition by {owner} order by rank) as {RANK_EXPECTED},"
-            f" {ITEM_OF[table]} in ({known}) as {IS_KNOWN} from {table} where scored_for = ?",
+            f"with lists as (select *, row_number() over (partition by {owner} order by rank) as {RANK_EXPECTED}"
+            f" from {table} where scored_for = ?),"
+            f" listed as (select distinct {ITEM_OF[table]} as item_id from lists where {ITEM_OF[table]} is not null),"
+            " fed as (select item_id from listed where item_id in (select item_id from raw.products)),"
+            " rest as (select item_id from listed except select item_id from fed),"
+            " sold as (select distinct rest.item_id from raw.events inner join rest using (item_id))"
+            f" select *, {ITEM_OF[table]} in (select item_id from fed union all select item_id from sold) as {IS_KNOWN}"
+            " from lists",
             [night],
         )
     likely, basket = SCORES_PROPENSITY.name, SCORES_NEXT_BASKET.name

@@ -17,6 +17,8 @@ from pipelines.lake.reads import (
     products,
     recount,
     searches,
+    sequences,
+    summarise,
     user_days,
     users,
 )
@@ -51,6 +53,8 @@ __all__ = [
     "recount",
     "schema_of",
     "searches",
+    "sequences",
+    "summarise",
     "table",
     "user_days",
     "users",

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from pipelines.contracts import EARLY_DAYS, ENTITIES, EVENT_DATE, EVENTS, IS_DUPLICATE, LANDING_DATE
+from pipelines.contracts import EARLY_DAYS, ENTITIES, EVENT_DATE, EVENTS, IS_DUPLICATE, LANDING_DATE, PRODUCTS, USERS
+from pipelines.lake.summaries import Summary, bring_up_to_date, summary
 from pipelines.lake.tables import active_files, dataset, partition_column, schema_of
 from pipelines.settings import Batch, Settings
 
@@ -83,6 +84,9 @@ def recount(settings: Settings, dates: list[date]) -> list[dict[str, Any]]:
 # ---- what learning and scoring ask ---------------------------------------------------------------------------
 
 
+_TAKEN = ["view", "add_to_cart", "purchase"]
+
+
 def interactions(settings: Settings, as_of: date, days: int | None = None, user: str | None = None) -> pa.Table:
     """User–item events known at the end of `as_of`: nothing that happened or was delivered later (law 4).
 
@@ -95,12 +99,33 @@ def interactions(settings: Settings, as_of: date, days: int | None = None, user:
         & ~ds.field("is_duplicate")
         & ds.field("user_id").is_valid()
         & ds.field("item_id").is_valid()
-        & ds.field("event_type").isin(["view", "add_to_cart", "purchase"])
+        & ds.field("event_type").isin(_TAKEN)
     )
     if user is not None:
         known &= ds.field("user_id") == user
     columns = ["user_id", "item_id", "occurred_at", EVENT_DATE, "event_type", "quantity"]
     return dataset(settings, EVENTS.name, lambda day: first <= day <= as_of).to_table(columns=columns, filter=known)
+
+
+def sequences(settings: Settings, as_of: date, days: int) -> pa.Table:
+    """The same rows as `interactions` gives, for what reads many: user_id, item_id, event_type, occurred_at.
+
+    Text comes as dictionaries: a name is decoded once a file, not once an event.
+    """
+    first = as_of - timedelta(days - 1)
+    texts = ["user_id", "item_id", "event_type"]
+    rows = dataset(settings, EVENTS.name, lambda day: first <= day <= as_of, texts).to_table(
+        columns=[*texts, "occurred_at", LANDING_DATE, IS_DUPLICATE],
+        fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=bool(settings.lake_url)),
+    )
+    # Nearly all rows are known: one mask over all of them costs less than a filter of each batch.
+    known = pc.and_(pc.less_equal(rows[LANDING_DATE], as_of), pc.invert(rows[IS_DUPLICATE]))
+    known = pc.and_(known, pc.is_in(rows["event_type"], value_set=pa.array(_TAKEN)))
+    for name in ("user_id", "item_id"):
+        known = pc.and_(known, pc.is_valid(rows[name]))
+    rows = rows.drop_columns([LANDING_DATE, IS_DUPLICATE])
+    rows = rows if pc.all(known, min_count=0).as_py() else rows.filter(known)
+    return rows.unify_dictionaries()
 
 
 def searches(settings: Settings, as_of: date, days: int) -> pa.Table:
@@ -119,34 +144,35 @@ def searches(settings: Settings, as_of: date, days: int) -> pa.Table:
         ).to_arrow_table()
 
 
+USER_DAYS = Summary(
+    "user_days",
+    EVENTS.name,
+    f"select {EVENT_DATE}, {LANDING_DATE}, user_id,"
+    " count(*) filter (counts and event_type = 'purchase') as lines,"
+    " cast(coalesce(sum(quantity * unit_price) filter (counts and event_type = 'purchase'), 0) as double) as spend,"
+    " count(*) filter (counts and event_type <> 'purchase') as looks"
+    f" from (select *, not {IS_DUPLICATE} and item_id is not null"
+    "   and event_type in ('view', 'add_to_cart', 'purchase') as counts from rows where user_id is not null)"
+    " group by all",
+    ("user_id",),
+)
+"""What a user did on a day, as one delivery told it; zeros where it was nothing that counts."""
+
+
 def user_days(settings: Settings, as_of: date, days: int) -> pa.Table:
     """What each user did on each of the `days` days up to `as_of`, as far as it was known then, by day of delivery.
 
-    Columns: user_id, event_date, landing_date, lines (rows of purchases), spend (their money), looks (views and carts).
-    In the order of the first three.
+    Columns: event_date, landing_date, user_id (as dictionaries), lines (rows of purchases), spend (their money), looks
+    (views and carts). In the order of the first three.
     """
-    events = dataset(settings, EVENTS.name, lambda day: as_of - timedelta(days) < day <= as_of)
-    with duckdb.connect(config={"memory_limit": settings.memory_limit}) as connection:
-        connection.register("events", events)
-        return connection.execute(
-            "select user_id, event_date, landing_date,"
-            " count(*) filter (event_type = 'purchase') as lines,"
-            " cast(coalesce(sum(quantity * unit_price) filter (event_type = 'purchase'), 0) as double) as spend,"
-            " count(*) filter (event_type <> 'purchase') as looks"
-            " from events where landing_date <= ? and not is_duplicate and user_id is not null"
-            " and item_id is not null and event_type in ('view', 'add_to_cart', 'purchase')"
-            " group by all order by user_id, event_date, landing_date",
-            [as_of],
-        ).to_arrow_table()
+    rows = summary(settings, USER_DAYS, lambda day: as_of - timedelta(days) < day <= as_of)
+    return rows.filter((pc.field(LANDING_DATE) <= as_of) & ((pc.field("lines") > 0) | (pc.field("looks") > 0)))
 
 
 def known_users(settings: Settings, as_of: date, people: pa.Table) -> list[str]:
     """Every user with an event up to `as_of`, or a row of `people`, which `users` gives; in order."""
-    # All of history, but as dictionaries: a user's name is decoded once a file, not once an event.
-    rows = dataset(settings, EVENTS.name, lambda day: day <= as_of, dictionaries=["user_id"])
-    known = (ds.field(LANDING_DATE) <= as_of) & ds.field("user_id").is_valid()
-    chunks = rows.to_table(columns=["user_id"], filter=known)["user_id"].chunks
-    found = [chunk.dictionary.take(pc.unique(chunk.indices)) for chunk in chunks if len(chunk)]
+    rows = summary(settings, USER_DAYS, lambda day: day <= as_of).filter(pc.field(LANDING_DATE) <= as_of)
+    found = [chunk.dictionary.take(pc.unique(chunk.indices)) for chunk in rows["user_id"].chunks if len(chunk)]
     return sorted(pc.unique(pa.chunked_array([*found, *people["user_id"].chunks], pa.string())).to_pylist())
 
 
@@ -168,23 +194,35 @@ def media(settings: Settings, entity: str, as_of: date) -> pa.Table:
     return _newest(settings, entity, as_of).sort_by([(name, "ascending") for name in ENTITIES[entity].key])
 
 
+def _delivered(name: str) -> Summary:
+    """The keys that each delivery of an entity brought."""
+    key = ENTITIES[name].key[0]
+    select = f"select distinct {LANDING_DATE}, {key} from rows where not {IS_DUPLICATE}"
+    return Summary(f"delivered_{name}", name, select, (key,))
+
+
+def summarise(settings: Settings) -> None:
+    """Count what the lake's new days say in short, while they are at hand."""
+    for asked in (USER_DAYS, *(_delivered(name) for name in (PRODUCTS.name, USERS.name))):
+        bring_up_to_date(settings, asked)
+
+
 def _newest(settings: Settings, name: str, as_of: date) -> pa.Table:
     """Of history only keys and dates are read; whole rows of the deliveries that are the newest of some key."""
     entity = ENTITIES[name]
     key = entity.key[0]
+    keys = summary(settings, _delivered(name), lambda day: day <= as_of)
+    newest = keys.group_by(key, use_threads=False).aggregate([(LANDING_DATE, "max"), (LANDING_DATE, "min")])
+    newest = newest.rename_columns([key, LANDING_DATE, FIRST_DELIVERED])
+    newest = newest.set_column(0, key, newest[key].cast(pa.string()))
     with duckdb.connect(config={"memory_limit": settings.memory_limit}) as connection:
-        keys = dataset(settings, name, lambda day: day <= as_of, dictionaries=[key])
-        connection.register("keys", keys.to_table(columns=[key, LANDING_DATE, IS_DUPLICATE]))
-        connection.execute(
-            f"create table newest as select cast({key} as text) as {key}, max({LANDING_DATE}) as {LANDING_DATE},"
-            f" min({LANDING_DATE}) as {FIRST_DELIVERED} from keys where not {IS_DUPLICATE} group by all"
-        )
-        dates = connection.execute(f"select distinct {LANDING_DATE} from newest").fetchall()
-        connection.register("delivered", dataset(settings, name, [row[0] for row in dates]))
+        connection.register("newest", newest)
+        dates = newest[LANDING_DATE].unique().to_pylist()
+        connection.register("delivered", dataset(settings, name, dates))
         # A delivery date has one original of a key; of media it may have several of an item.
         return connection.execute(
             f"select {', '.join(entity.names)}, {FIRST_DELIVERED} from delivered"
-            f" inner join newest using ({key}, {LANDING_DATE}) where not is_duplicate order by {key}"
+            f" inner join newest using ({key}, {LANDING_DATE}) where not {IS_DUPLICATE} order by {key}"
         ).to_arrow_table()
 
 

@@ -61,17 +61,25 @@ def files_of(found: DeltaTable | None, name: str) -> dict[str, DataFile]:
 
 def active_files(settings: Settings, name: str) -> dict[date, dict[str, int]]:
     """Committed files by partition date: {date: {path relative to the table: rows}}."""
+    return _by_day(table(settings, name), name)
+
+
+def _by_day(found: DeltaTable | None, name: str) -> dict[date, dict[str, int]]:
     files: dict[date, dict[str, int]] = {}
-    for path, file in files_of(table(settings, name), name).items():
+    for path, file in files_of(found, name).items():
         files.setdefault(file.day, {})[path] = file.rows
     return files
 
 
 def digests(settings: Settings, name: str, dates: Iterable[date] | None = None) -> dict[date, str]:
     """A digest of the committed file names of each partition; it changes with every replacement."""
-    files = active_files(settings, name)
-    wanted = files if dates is None else [d for d in dates if d in files]
-    return {d: digest(files[d]) for d in wanted}
+    found = digests_of(table(settings, name), name)
+    return found if dates is None else {day: found[day] for day in dates if day in found}
+
+
+def digests_of(found: DeltaTable | None, name: str) -> dict[date, str]:
+    """The digests of all partitions of one version of a table."""
+    return {day: digest(files) for day, files in _by_day(found, name).items()}
 
 
 def digest(paths: Iterable[str]) -> str:
@@ -89,7 +97,17 @@ def dataset(
     `dates`: the partitions, or what says of each whether it is wanted. Columns named in `dictionaries` come as their
     files hold them: each value once, and numbers.
     """
-    found = table(settings, name)
+    return dataset_of(settings, name, table(settings, name), dates, dictionaries)
+
+
+def dataset_of(
+    settings: Settings,
+    name: str,
+    found: DeltaTable | None,
+    dates: Iterable[date] | Callable[[date], bool] | None = None,
+    dictionaries: Iterable[str] = (),
+) -> ds.Dataset:
+    """The same of one version of a table."""
     empty = ds.dataset(pa.Table.from_pylist([], schema=schema_of(name)))
     if found is None:
         return empty

@@ -63,9 +63,10 @@ def _encoded(
     """The window's events, everybody who was ever seen, and the items nobody bought in it that a list may need."""
     from models.interactions import encode
 
-    table = lake.interactions(settings, night, settings.training_days)
+    table = lake.sequences(settings, night, settings.training_days)
     everybody = pa.array(lake.known_users(settings, night, users), pa.string())
-    unsold = products.filter(pc.invert(pc.is_in(products["item_id"], value_set=table["item_id"].unique())))["item_id"]
+    sold = table["item_id"].unique().cast(pa.string())
+    unsold = products.filter(pc.invert(pc.is_in(products["item_id"], value_set=sold)))["item_id"]
     unsold = unsold.combine_chunks()
     unsold = unsold.filter(pa.array(availability(products, unsold, night)))
     # A list of top_k needs at most top_k items nobody has bought yet; more would only widen the matrices. What is new

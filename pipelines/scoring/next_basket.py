@@ -29,7 +29,7 @@ def next_basket(settings: Settings, known: Night, stamp: Stamp) -> Foretold:
     from models.next_basket.baskets import NAMES
     from models.next_basket.forecast import HORIZON, REACH, forecast
 
-    data = encode(lake.interactions(settings, known.day, REACH), known.day)
+    data = encode(lake.sequences(settings, known.day, REACH), known.day)
     found = forecast(data)
     meta = {"family": NEXT_BASKET, "night": str(known.day), "model": found.model, "columns": list(NAMES)}
     version = save_artefact(settings.models / NEXT_BASKET / "nightly" / str(known.day), found.arrays, meta)

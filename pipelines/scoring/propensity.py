@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines import lake
 from pipelines.scoring.foretold import DIGITS, Foretold
@@ -51,12 +50,12 @@ def propensity(settings: Settings, night: date, stamp: Stamp) -> Foretold:
 
 def visits_by(settings: Settings, night: date) -> "Visits":
     """What users did up to the night, as far as it was known by then."""
+    from models.interactions import by_vocabulary
     from models.propensity.forecast import REACH
     from models.propensity.visits import Visits
 
     table = lake.user_days(settings, night, REACH)
-    users = pc.unique(table["user_id"]).cast(pa.string())
-    users = users.take(pc.sort_indices(users))
+    users, user = by_vocabulary(table["user_id"])
 
     def days(name: str) -> np.ndarray:
         return table[name].cast(pa.int32()).to_numpy().astype(np.int64)
@@ -64,9 +63,8 @@ def visits_by(settings: Settings, night: date) -> "Visits":
     def numbers(name: str) -> np.ndarray:
         return table[name].to_numpy().astype(np.float64)
 
-    user = pc.index_in(table["user_id"].cast(pa.string()), value_set=users).to_numpy().astype(np.int64)
     today = (night - date(1970, 1, 1)).days
     return Visits(
-        users, today, user, days("event_date"), days("landing_date"), numbers("lines"), numbers("spend"),
-        numbers("looks"),
+        users, today, user.astype(np.int64), days("event_date"), days("landing_date"),
+        numbers("lines"), numbers("spend"), numbers("looks"),
     )  # fmt: skip
