@@ -13,7 +13,7 @@ from scipy import sparse
 
 from models.interactions import Interactions
 from models.recommender.item_to_item import ItemToItem, similar_in_turn
-from models.recommender.newcomers import Newcomers, beside, filled, placed
+from models.recommender.newcomers import Newcomers, Wanted, beside, filled, placed
 from models.recommender.popular import PopularModel
 from models.recommender.ranking import BLOCK_CELLS, Ranked, Recommender, rank_users
 from models.recommender.rules import Arranged, Candidates, Policy, arrange
@@ -32,6 +32,7 @@ class Ground:
     k: int
     available: np.ndarray  # bool [I]
     newcomers: Newcomers
+    wanted: Wanted  # the same, as the lists of people are given them
     new_places: int
 
 
@@ -144,10 +145,10 @@ def _with_newcomers(
 ) -> tuple[Ranked, np.ndarray]:
     """The candidates with newcomers among the first k, as `newcomers.placed` puts them into lists of k, and where."""
     nowhere = np.zeros(block.items.shape, dtype=bool)
-    if not (ground.new_places and len(ground.newcomers.items)):
+    if not (ground.new_places and len(ground.wanted.items)):
         return block, nowhere
     first = Ranked(block.users, *(array[:, : ground.k] for array in (block.items, block.scores, block.evidence)))
-    head, new = placed(first, ground.data, ground.newcomers, allowed, masked, ground.new_places)
+    head, new = placed(first, ground.data, ground.wanted, allowed, masked, ground.new_places)
     rest = (block.items, block.scores, block.evidence, nowhere)
     items, scores, evidence, new = _followed((head.items, head.scores, head.evidence, new), rest)
     return Ranked(block.users, items, scores, evidence), new

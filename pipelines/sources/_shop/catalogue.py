@@ -77,7 +77,10 @@ def _title(world: World, number: int, languages: tuple[int, ...]) -> str:
     items, category = world.items, CATEGORIES[world.items.category[number]]
     colour, size = COLOURS[items.colour[number]], category.sizes[items.size[number]]
     pattern = PATTERNS[items.pattern[number]] if items.is_named[number] else ("", "")
-    words = {0: f"{pattern[0]} {colour[0]} {category.noun[0]}".lstrip(), 1: f"{pattern[1]}{colour[1]}{category.noun[1]}"}
+    words = {
+        0: f"{pattern[0]} {colour[0]} {category.noun[0]}".lstrip(),
+        1: f"{pattern[1]}{colour[1]}{category.noun[1]}",
+    }
     return " ".join([BRANDS[items.brand[number]], *(words[part] for part in languages), size])
 
 
