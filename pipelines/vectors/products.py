@@ -117,6 +117,18 @@ def product_rows(goods: Goods, stamp: Stamp) -> tuple[pa.Table, pa.Table]:
     return vector_rows(PRODUCTS, goods.items, made_of, fused, own), stamped(columns, own)
 
 
+def duplicate_rows(goods: Goods, stamp: Stamp) -> pa.Table:
+    """Rows of `scores.duplicate_products`."""
+    from models.multimodal.duplicates import duplicates
+    from models.multimodal.lookalike import Model
+
+    model = Model(MULTIMODAL, goods.space.name)
+    rows = duplicates(goods.items, goods.fused(), pa.array(goods.titles, pa.string()), model)
+    columns = {name: rows[name].combine_chunks() for name in ("item_id", "duplicate_item_id")}
+    columns |= {name: pc.round(rows[name].combine_chunks(), DIGITS) for name in ("similarity", "title_overlap")}
+    return stamped(columns, stamp.of(model.name, model.version))
+
+
 def _texts(settings: Settings, space: "Space | Titles", titles: list[str | None]) -> tuple[np.ndarray, list[str]]:
     """float32 [I, d] and digests; a title is read once by a space, whichever item bears it."""
     digests = [hashlib.sha256(title.encode("utf-8", "surrogatepass")).hexdigest() if title else "" for title in titles]
