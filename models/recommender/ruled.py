@@ -33,6 +33,7 @@ class Ground:
     available: np.ndarray  # bool [I]
     newcomers: Newcomers
     wanted: Wanted  # the same, as the lists of people are given them
+    alike: Newcomers  # items whose own lists are filled with what they are like
     new_places: int
 
 
@@ -46,7 +47,7 @@ class Ruled:
     evidence: np.ndarray  # int32 [B, k]; -1 for pins, and where none is
     touched: np.ndarray  # bool [B, k, rules]
     new: np.ndarray  # bool [B, k]: newcomers, there by their content
-    alike: np.ndarray  # bool [B, k]: what a newcomer's own list was filled with
+    alike: np.ndarray  # bool [B, k]: what an item's own list was filled with
 
 
 class Boosted:
@@ -220,7 +221,7 @@ def similar_by_rules(ground: Ground, matrices: Sequence[ItemToItem], items: np.n
         first = (rest[0][:, : ground.k], rest[1][:, : ground.k])
         head = beside(*first, ground.newcomers, owners, allowed, ground.new_places)
         found, values, new = _followed(head, (*rest, np.zeros(rest[0].shape, dtype=bool)))
-        found, values, alike = filled(found, values, ground.newcomers, owners, allowed)
+        found, values, alike = filled(found, values, ground.alike, owners, allowed)
         strength, nowhere = np.maximum(values, 0).astype(np.float64), np.zeros(found.shape, dtype=bool)
         candidates = Candidates(found, strength, nowhere, complete & _complete(found, len(allowed)))
         may = allowed[policy.pinned] & (policy.pinned != owners[:, None])

@@ -21,11 +21,13 @@ from models.multimodal.graph import GraphConfig
 from models.recommender.cold_window import DAYS
 from pipelines import lake
 from pipelines.catalogue import described, since
-from pipelines.contracts import EVENTS, MEDIA_ENTITIES, PRODUCTS
+from pipelines.contracts import EVENTS, MEDIA_ENTITIES
+from pipelines.contracts import PRODUCTS as FEED
 from pipelines.fence import Attempt
 from pipelines.scoring.known import Night
 from pipelines.settings import Settings
 from pipelines.training_run import MULTIMODAL
+from pipelines.vectors.rows import PRODUCTS, TEXT
 from pipelines.weekly import Weekly, files, version_at
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from models.multimodal.graph import Graph
     from models.recommender.cold import Modality
     from models.recommender.cold_blend import ColdBlend
+    from pipelines.vectors.products import Goods
 
     Spaces = Callable[[Interactions], list[Modality]]
 
@@ -42,7 +45,6 @@ MOMENTS = 4
 """Openings that are learned from: the four weeks after each of so many moments; the last one ends on the Sunday."""
 LEAST_BUYERS = 50
 """With fewer people who bought what was new, over all openings, there is nothing to learn from."""
-TEXT = "text"
 
 
 @dataclass(frozen=True)
@@ -56,22 +58,28 @@ class Week:
 
 
 def with_wanted(settings: Settings, known: Night, attempt: Attempt | None = None) -> tuple[Night, str]:
-    """The night with its newcomers as the lists of people are given them, and in words by what.
+    """The night with its newcomers as the lists of people are given them, and in words by what; and with the vectors
+    of a champion of `multimodal` in the lists of items that too few people had.
 
     `attempt`: of the step that scores; pictures that nobody has looked at yet are looked at in its name. None does
     without those.
     """
-    from models.recommender.cold import cold_items, recent_people
+    from models.recommender.cold import Modality, cold_items, recent_people
     from models.recommender.cold_places import LearnedNewcomers
+    from models.recommender.newcomers import alike
 
+    goods = _goods(settings, known.day, known.products, attempt)
     rule = known.newcomers
+    if goods is not None:
+        fused = Modality.of(PRODUCTS, known.data.items, goods.items, goods.fused())
+        known = replace(known, alike=alike(known.data, np.asarray(fused.vectors), rule.items))
     if not len(rule.items) or not settings.new_item_places:
         return known, "no newcomers"
     week = week_of(settings, known.day, attempt)
     if week is None or week.buyers < LEAST_BUYERS:
         return known, f"by rule: fewer than {LEAST_BUYERS} people bought what was new before"
     place = pc.fill_null(pc.index_in(known.data.items, value_set=week.items), -1).to_numpy()
-    spaces = _spaces(settings, known.day, known.products, attempt)(known.data)
+    spaces = _spaces(goods, known.products)(known.data)
     cold = cold_items(known.data, spaces, rule.items, week.graph.of_items(place))
     found = LearnedNewcomers(cold, week.blend, recent_people(known.data, rule.items))
     return replace(known, wanted=found), f"by what {week.buyers:,} buyers of earlier ones taught"
@@ -88,7 +96,7 @@ def week_of(settings: Settings, night: date, attempt: Attempt | None = None) -> 
         return None
     champion = champion_as_of(settings.models, MULTIMODAL, sunday)
     made_by = [settings.training_days, asdict(GRAPH), MOMENTS, champion.version if champion else ""]
-    entities = (EVENTS.name, PRODUCTS.name, *(entity.name for entity in MEDIA_ENTITIES if champion))
+    entities = (EVENTS.name, FEED.name, *(entity.name for entity in MEDIA_ENTITIES if champion))
     by_files = weekly.pointer([files(settings, entities, sunday), *made_by])
     if (week := _kept(weekly, by_files)) is not None:
         return week
@@ -114,7 +122,7 @@ def _made(
     from models.recommender.cold_blend import learn
     from models.recommender.cold_window import window
 
-    spaces = _spaces(settings, weekly.sunday, products, attempt)
+    spaces = _spaces(_goods(settings, weekly.sunday, products, attempt), products)
     first = pa.table({"item_id": products["item_id"], "first_seen": since(products)})
     later, windows = past[weekly.sunday], []
     for day in sorted(past)[:-1]:
@@ -162,18 +170,25 @@ def _facts(
     return [*(encode(events, day).digest() for day, events in sorted(past.items())), *digests]
 
 
-def _spaces(settings: Settings, day: date, products: pa.Table, attempt: Attempt | None) -> "Spaces":
-    """What the champion of `multimodal` as of the day makes of texts, pictures and sounds; without one, letters."""
-    from models.recommender.cold import Modality
+def _goods(settings: Settings, day: date, products: pa.Table, attempt: Attempt | None) -> "Goods | None":
+    """What the champion of `multimodal` as of the day makes of these products; None without one."""
     from pipelines.media.step import read_media
     from pipelines.vectors.products import goods_of, space_as_of, tower_of
 
     space = space_as_of(settings, day)
     if space is None:
-        return _letters(products)
+        return None
     if attempt is not None:
         read_media(settings, day, tower_of(space), attempt)
-    goods = goods_of(settings, day, space, products)
+    return goods_of(settings, day, space, products)
+
+
+def _spaces(goods: "Goods | None", products: pa.Table) -> "Spaces":
+    """Texts, pictures and sounds as the champion reads them; without one, letters of what the feed says."""
+    from models.recommender.cold import Modality
+
+    if goods is None:
+        return _letters(products)
     return lambda data: [Modality.of(kind, data.items, goods.items, rows) for kind, rows in goods.vectors.items()]
 
 

@@ -56,7 +56,7 @@ FIELDS = ("users", "items", "scores", "evidence", "touched", "new", "alike")
 def ground(data: Interactions, available: np.ndarray, young: np.ndarray | None = None, places: int = 0) -> Ground:
     """What lists are made from; without newcomers unless `young` bool [I] says which items are."""
     found = newcomers(data, available & False if young is None else young)
-    return Ground(data, K, available, found, found, places)
+    return Ground(data, K, available, found, found, found, places)
 
 
 def ranked(
