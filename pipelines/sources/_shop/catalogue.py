@@ -50,6 +50,7 @@ def products_of(world: World, day: int) -> Iterator[Row]:
                 {
                     "colour": COLOURS[items.colour[number]][0],
                     "material": category.materials[items.material[number]][0],
+                    **({"pattern": PATTERNS[items.pattern[number]][0]} if items.is_filed[number] else {}),
                     "size": category.sizes[items.size[number]],
                     "stock": str(0 if is_out else STOCK),
                 }
