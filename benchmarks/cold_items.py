@@ -257,8 +257,8 @@ def warm_lists(known: Known, test: Window, blend: ColdBlend) -> dict[str, Any]:
     for way, row in values.items():
         result[way] = {name: mean(value) for name, value in row.items()}
         result[way]["minus_without"] = {name: mean(row[name] - values["without"][name]) for name in row}
-    more = values["learned"]["cold_hits"] - values["rule"]["cold_hits"]
-    return result | {"cold_hits_learned_minus_rule": mean(more)}
+    result["learned"]["minus_rule"] = {name: mean(values["learned"][name] - values["rule"][name]) for name in row}
+    return result
 
 
 def listed(top: np.ndarray, after: sparse.csr_array, cold: np.ndarray) -> dict[str, np.ndarray]:
