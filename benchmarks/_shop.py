@@ -33,7 +33,8 @@ def shop(data: str, work: Path | None) -> Iterator[Settings]:
         home.mkdir(parents=True, exist_ok=True)
         if not (home / "lake").exists():
             if (Path(data) / "lake").is_dir():
-                (home / "lake").symlink_to((Path(data) / "lake").resolve())
+                for name in ("lake", "landing"):  # media lie where they landed
+                    (home / name).symlink_to((Path(data) / name).resolve())
             else:
                 _fill(home, data)
         yield Settings(home=home)

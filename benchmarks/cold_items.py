@@ -1,7 +1,7 @@
 """New items and people with a past: who buys which of the items that a shop did not have four weeks ago.
 
     .venv/bin/python -m benchmarks.cold_items --data FOLDER_OF_UCI_CSVS
-    .venv/bin/python -m benchmarks.cold_items --data HOME_OF_A_SIMULATED_SHOP --vectors vectors.parquet
+    .venv/bin/python -m benchmarks.cold_items --data SHOP.yaml --towers base
 
 **Cold items** are those whose first event of a known user lies in the 28 days to `--until`; nothing of these days is
 learned from. The catalogue says what they are (the newest text delivered by `--until`; UCI makes it from receipts).
@@ -16,7 +16,10 @@ end of the day before they first bought a cold item; `popular` is the number of 
 `popular_7_days` of those in the last week, and the blend knows the second as well. Other baselines: `random`;
 `SPACE_knn`, what a user's past gives to the items that a new one is like; `newcomers`, the wishes of the rule in
 `models.recommender.newcomers`. Spaces are the words of the feed, an encoder's vectors of title, brand and category, and
-any that `--vectors` brings: a Parquet file of item_id, modality, vector.
+any that `--vectors` brings: a Parquet file of item_id, modality, vector. With `--towers` a space of pictures, texts and
+sounds (`models.multimodal`) is learned of the catalogue and the purchases known at the first moment that the blend
+learns from, so neither the cold items nor those of the earlier moments are in it; its readings of pictures and sounds
+are spaces, too.
 
 `warm`: lists of the starter (`models.recommender.saved`) of all who bought anything, with two places for cold items, as
 a night places newcomers, filled by the blend at the cut-off (`learned`) or by the rule, and without: NDCG@10 and @20
@@ -25,6 +28,7 @@ over everything that was bought, and how many of the cold items that a list hold
 
 import json
 import os
+import tempfile
 import time
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -41,6 +45,9 @@ from benchmarks._measure import watching
 from benchmarks._shop import arguments, shop
 from models import metrics
 from models.interactions import Interactions
+from models.multimodal.configs import CONFIGS, Config
+from models.multimodal.learning import Products
+from models.multimodal.learning import learn as learn_space
 from models.nlp.search.catalogue import Catalogue
 from models.nlp.search.encoders import encoder_for, unit
 from models.recommender import popular
@@ -56,21 +63,28 @@ from models.split import bought
 from pipelines import lake
 from pipelines.catalogue import described
 from pipelines.settings import Settings
+from pipelines.vectors.training import bought_together, catalogue
 
 TRAINING, COHORTS, K, PLACES = 180, 4, 20, 2
 SEED = 20_180_101
 TEXT, BLEND = "text", "blend"
+Vectors = dict[str, tuple[pa.Array, np.ndarray]]
+"""By space: item ids [n], and rows of length 1, or zeros, float32 [n, d]."""
 
 
 def main() -> None:
     parser = arguments("cold_items", __doc__)
     parser.add_argument("--until", type=date.fromisoformat, help="last day; by default the newest in the lake")
     parser.add_argument("--vectors", type=Path, help="a Parquet file of item_id, modality, vector")
+    parser.add_argument("--towers", choices=CONFIGS, help="learn a space of pictures and sounds, with these settings")
     asked = parser.parse_args()
     started = time.monotonic()
     with watching(os.getpid()) as watch, shop(asked.data, asked.work) as settings:
         until = asked.until or lake.landed_days(settings)[-1]
-        found = measure(settings, until, asked.vectors)
+        more = given(asked.vectors) if asked.vectors else {}
+        if asked.towers:
+            more |= towers(settings, until, CONFIGS[asked.towers])
+        found = measure(settings, until, more)
     answer = {
         "benchmark": "cold_items", "data": asked.data, "until": str(until), **found,
         "seconds": round(time.monotonic() - started, 1), "peak_mib": watch.peak >> 20,
@@ -78,9 +92,8 @@ def main() -> None:
     print(json.dumps(answer), flush=True)
 
 
-def measure(settings: Settings, until: date, vectors: Path | None) -> dict[str, Any]:
-    known = Known.of(settings, until, vectors)
-    moments = [until - timedelta(DAYS * back) for back in range(1, COHORTS + 2)]
+def measure(settings: Settings, until: date, more: Vectors) -> dict[str, Any]:
+    known, moments = Known.of(settings, until, more), moments_before(until)
     test = known.window(moments[0])
     if test is None:
         raise SystemExit(f"too few items were first seen in the {DAYS} days to {until}, or too few people bought them")
@@ -98,6 +111,11 @@ def measure(settings: Settings, until: date, vectors: Path | None) -> dict[str, 
     return result
 
 
+def moments_before(until: date) -> list[date]:
+    """The cut-off, and the moments before it that are learned from."""
+    return [until - timedelta(DAYS * back) for back in range(1, COHORTS + 2)]
+
+
 # ---- what is known -------------------------------------------------------------------------------------------
 
 
@@ -108,20 +126,19 @@ class Known:
     settings: Settings
     events: pa.Table
     products: pa.Table
-    vectors: dict[str, tuple[pa.Array, np.ndarray]]  # item ids [n] and rows of length 1, float32 [n, d]
+    vectors: Vectors
     names: dict[str, str]
 
     @staticmethod
-    def of(settings: Settings, until: date, path: Path | None) -> "Known":
+    def of(settings: Settings, until: date, more: Vectors) -> "Known":
         products = lake.products(settings, until)
         table = products.select(["item_id", "title", "brand"]).append_column("category", products["category_path"])
         texts = Catalogue.of(table)
         encoder = encoder_for(texts.spoken())
         ids = products["item_id"].combine_chunks()
         found = {TEXT: (ids, encoder.encode(texts.spoken()))}
-        more = given(path) if path else {}
         names = {WORDS: "words and letter groups of the feed", TEXT: encoder.name}
-        names |= {name: path.name for name in more if path}
+        names |= {name: f"{rows.shape[1]} numbers of {len(ids)} items" for name, (ids, rows) in more.items()}
         return Known(settings, lake.interactions(settings, until), products, found | more, names)
 
     def window(self, day: date) -> Window | None:
@@ -132,14 +149,24 @@ class Known:
         return described(data, self.products)
 
     def _spaces(self, data: Interactions) -> list[Modality]:
-        found = []
-        for name, (ids, rows) in self.vectors.items():
-            place = pc.fill_null(pc.index_in(data.items, value_set=ids), len(rows)).to_numpy()
-            found.append(Modality(name, np.concatenate([rows, np.zeros((1, rows.shape[1]), np.float32)])[place]))
-        return found
+        return [Modality.of(name, data.items, ids, rows) for name, (ids, rows) in self.vectors.items()]
 
 
-def given(path: Path) -> dict[str, tuple[pa.Array, np.ndarray]]:
+def towers(settings: Settings, until: date, config: Config) -> Vectors:
+    """What the towers for pictures and sounds make of every item known at the end, learned at the first moment."""
+    begun = lake.landed_days(settings)[0]
+    day = min(moment for moment in moments_before(until) if moment - timedelta(DAYS) >= begun)
+    size, seconds = config.pictures.size, config.sounds.seconds
+    before, now = (catalogue(settings, one, size, seconds) for one in (day, until))
+    pairs = bought_together(settings, day, before.items)
+    with tempfile.TemporaryDirectory() as folder:
+        products = Products(before.media, before.labels, pairs)
+        learned = learn_space(products, config, "auto", Path(folder), lambda row: print(f"{day}: {row}", flush=True))
+    heard = learned.space.heard(now.media)
+    return {kind: (now.items, heard[kind].vectors) for kind in heard if kind != TEXT}
+
+
+def given(path: Path) -> Vectors:
     """By modality, the vectors of a Parquet file brought to length 1."""
     table = pq.read_table(path)
     if missing := {"item_id", "modality", "vector"} - set(table.column_names):
@@ -230,8 +257,8 @@ def warm_lists(known: Known, test: Window, blend: ColdBlend) -> dict[str, Any]:
     for way, row in values.items():
         result[way] = {name: mean(value) for name, value in row.items()}
         result[way]["minus_without"] = {name: mean(row[name] - values["without"][name]) for name in row}
-    more = values["learned"]["cold_hits"] - values["rule"]["cold_hits"]
-    return result | {"cold_hits_learned_minus_rule": mean(more)}
+    result["learned"]["minus_rule"] = {name: mean(values["learned"][name] - values["rule"][name]) for name in row}
+    return result
 
 
 def listed(top: np.ndarray, after: sparse.csr_array, cold: np.ndarray) -> dict[str, np.ndarray]:

@@ -60,14 +60,18 @@ def reviewed(settings: Settings, data: "Interactions") -> "Interactions":
 
 
 def fresh(products: pa.Table, items: pa.Array, night: date, days: int) -> np.ndarray:
-    """bool [I]: items that could first be had in the `days` that end with the night.
-
-    That day is the first delivery of the product, or `available_from` where it says a later one. Of what came with the
-    very first delivery nobody knows since when it has been there: unless it says so itself, it is not new.
-    """
+    """bool [I]: items that could first be had in the `days` that end with the night."""
     row = pc.index_in(items, value_set=products["item_id"].combine_chunks())
-    delivered, begins = products[FIRST_DELIVERED], products["available_from"]
-    founded = pc.min(delivered)
-    since = pc.max_element_wise(pc.if_else(pc.equal(delivered, founded), None, delivered), begins).take(row)
-    new = pc.and_(pc.greater(since, pa.scalar(night - timedelta(days))), pc.less_equal(since, pa.scalar(night)))
+    first = since(products).take(row)
+    new = pc.and_(pc.greater(first, pa.scalar(night - timedelta(days))), pc.less_equal(first, pa.scalar(night)))
     return pc.fill_null(new, False).to_numpy(zero_copy_only=False)
+
+
+def since(products: pa.Table) -> pa.ChunkedArray:
+    """The day from which each product could be had: its first delivery, or `available_from` where that is later.
+
+    Of what came with the very first delivery nobody knows since when it has been there: null, unless it says so itself.
+    """
+    delivered = products[FIRST_DELIVERED]
+    later = pc.if_else(pc.equal(delivered, pc.min(delivered)), None, delivered)
+    return pc.max_element_wise(later, products["available_from"])

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli_io import done, optional_day, report
-from pipelines.errors import NightmarketError
+from pipelines.errors import NightmarketError, UsageError
 from pipelines.settings import REPOSITORY, load_settings
 
 
@@ -57,14 +57,21 @@ def search(
     ] = None,
     day: Annotated[str | None, typer.Option("--date", help="Default: the newest day.", metavar="DATE")] = None,
     places: Annotated[int, typer.Option(help="At most this many products.", min=1, max=100)] = 20,
+    pictures: Annotated[bool, typer.Option("--pictures", help="By what pictures show, not by what is said.")] = False,
 ) -> None:
     """The products for any query, in the order of the champion as of a night; nothing is written."""
     from pipelines.language.lookup import look_up
     from pipelines.query import show
+    from pipelines.vectors.lookup import look_up_pictures
 
-    found = look_up(load_settings(), words, user, strength, optional_day(day), places)
+    if pictures and (user is not None or strength is not None):
+        raise UsageError("--pictures goes by the words alone: leave --user and --strength out")
+    if pictures:
+        found = look_up_pictures(load_settings(), words, optional_day(day), places)
+    else:
+        found = look_up(load_settings(), words, user, strength, optional_day(day), places)
     report(found["note"])
-    names = ["rank", "item_id", "title", "score", "matched"]
+    names = ["rank", "item_id", "title", "score", *([] if pictures else ["matched"])]
     show(names, [tuple(row[name] for name in names) for row in found["rows"]])
     done(found)
 

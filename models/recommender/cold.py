@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from scipy import sparse
 
 from models.interactions import MICROSECONDS_PER_DAY, Interactions
@@ -37,6 +39,12 @@ class Modality:
 
     name: str
     vectors: np.ndarray | sparse.csr_array  # float32 [I, d]
+
+    @classmethod
+    def of(cls, name: str, wanted: pa.Array, items: pa.Array, vectors: np.ndarray) -> "Modality":
+        """The rows of `wanted` (string [I]) among `items` (string [n]) with `vectors` float32 [n, d]."""
+        place = pc.fill_null(pc.index_in(wanted, value_set=items), len(vectors)).to_numpy()
+        return cls(name, np.concatenate([vectors, np.zeros((1, vectors.shape[1]), np.float32)])[place])
 
     @property
     def known(self) -> np.ndarray:
@@ -131,7 +139,7 @@ def _likeness(space: Modality, items: np.ndarray, older: np.ndarray, graph: Grap
     placed = None
     if isinstance(space.vectors, np.ndarray):
         target = graph.directions * graph.values**2
-        learned = np.flatnonzero(older & known)
+        learned = np.flatnonzero(older & known & (graph.degree > 0))
         placed = attention @ target, _mapped(space.vectors, learned, items, target)
     return Likeness(space.name, known[items] & (np.diff(attention.indptr) > 0), attention, placed)
 

@@ -12,6 +12,9 @@ from models.recommender.cold_blend import ColdBlend
 from models.recommender.history import history_weights
 from models.recommender.newcomers import EACH_ONCE
 
+CELLS = 8_000_000
+"""Signals held at a time."""
+
 
 @dataclass(frozen=True)
 class LearnedNewcomers:
@@ -31,6 +34,11 @@ class LearnedNewcomers:
         """
         if not len(self.items):
             return sparse.csr_array((len(users), 0), dtype=np.float32)
+        step = max(1, CELLS // (len(self.items) * len(self.cold.names)))
+        parts = [self._wishes(data, users[start : start + step]) for start in range(0, len(users), step)]
+        return sparse.csr_array(sparse.vstack(parts, format="csr")) if parts else self._wishes(data, users)
+
+    def _wishes(self, data: Interactions, users: np.ndarray) -> sparse.csr_array:
         score = self.blend.scores(self.cold.names, self.cold.signals(data, users, self.crowd))
         chance = np.exp(score - score.max(axis=1, keepdims=True))
         history = history_weights(data, users, EACH_ONCE)

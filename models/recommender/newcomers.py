@@ -63,14 +63,37 @@ class Newcomers:
 
 def newcomers(data: Interactions, fresh: np.ndarray) -> Newcomers:
     """Those of `fresh` (bool [I]) that fewer than `FEW` people had an event with, as `data.content` describes them."""
-    pairs = np.unique(data.user.astype(np.int64) * len(data.items) + data.item)
-    support = np.bincount(pairs % max(1, len(data.items)), minlength=len(data.items))
+    support = _people(data)
     young = fresh & (support < FEW)
     items = np.flatnonzero(young)
     if data.content is None or not len(items):
         return Newcomers(items[:0], sparse.csr_array((len(data.items), 0), dtype=np.float32), np.empty(0, np.float32))
     like = nearest(data.content, items, ~young & (support > 0), NEIGHBOURS, LEAST)
     return Newcomers(items, sparse.csr_array(like.T), popularity(data, Popular().days)[1][items])
+
+
+def alike(data: Interactions, vectors: np.ndarray, young: np.ndarray) -> Newcomers:
+    """Items that fewer than `FEW` people had an event with, whether or not they are new, and what each is like.
+
+    By `vectors` float32 [I, d], exactly. Items that are `young` (int [C]) are nothing that others are like.
+    """
+    from models.multimodal.lookalike import nearest as nearest_rows
+
+    support = _people(data)
+    older = support > 0
+    older[young] = False
+    items = np.flatnonzero(support < FEW)
+    found = nearest_rows(vectors, items, NEIGHBOURS, older)
+    row, place = np.nonzero((found.index >= 0) & (found.cosine >= LEAST))
+    entries = (found.cosine[row, place], (found.index[row, place], row))
+    like = sparse.csr_array(entries, shape=(len(data.items), len(items)), dtype=np.float32)
+    return Newcomers(items, like, np.zeros(len(items), np.float32))
+
+
+def _people(data: Interactions) -> np.ndarray:
+    """int64 [I]: who had an event with each item."""
+    pairs = np.unique(data.user.astype(np.int64) * len(data.items) + data.item)
+    return np.bincount(pairs % max(1, len(data.items)), minlength=len(data.items))
 
 
 def placed(
@@ -111,13 +134,13 @@ def beside(
 def filled(
     items: np.ndarray, scores: np.ndarray, found: Newcomers, owners: np.ndarray, available: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The lists [n, k] of `owners`, those of newcomers filled with what they are like, and where that stands.
+    """The lists [n, k] of `owners`, those of `found` filled with what they are like, and where that stands.
 
     A cosine counts from the last score of the list it fills, so that scores fall all the way down.
     """
     items, scores, alike = items.copy(), scores.copy(), np.zeros(items.shape, dtype=bool)
     like = sparse.csr_array(found.like.T)
-    for row in np.flatnonzero(np.isin(owners, found.items)):
+    for row in np.flatnonzero(np.isin(owners, found.items) & (items < 0).any(axis=1)):
         newcomer = np.searchsorted(found.items, owners[row])
         size = int((items[row] >= 0).sum())
         entries = slice(like.indptr[newcomer], like.indptr[newcomer + 1])

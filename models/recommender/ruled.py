@@ -13,7 +13,7 @@ from scipy import sparse
 
 from models.interactions import Interactions
 from models.recommender.item_to_item import ItemToItem, similar_in_turn
-from models.recommender.newcomers import Newcomers, beside, filled, placed
+from models.recommender.newcomers import Newcomers, Wanted, beside, filled, placed
 from models.recommender.popular import PopularModel
 from models.recommender.ranking import BLOCK_CELLS, Ranked, Recommender, rank_users
 from models.recommender.rules import Arranged, Candidates, Policy, arrange
@@ -32,6 +32,8 @@ class Ground:
     k: int
     available: np.ndarray  # bool [I]
     newcomers: Newcomers
+    wanted: Wanted  # the same, as the lists of people are given them
+    alike: Newcomers  # items whose own lists are filled with what they are like
     new_places: int
 
 
@@ -45,7 +47,7 @@ class Ruled:
     evidence: np.ndarray  # int32 [B, k]; -1 for pins, and where none is
     touched: np.ndarray  # bool [B, k, rules]
     new: np.ndarray  # bool [B, k]: newcomers, there by their content
-    alike: np.ndarray  # bool [B, k]: what a newcomer's own list was filled with
+    alike: np.ndarray  # bool [B, k]: what an item's own list was filled with
 
 
 class Boosted:
@@ -144,10 +146,10 @@ def _with_newcomers(
 ) -> tuple[Ranked, np.ndarray]:
     """The candidates with newcomers among the first k, as `newcomers.placed` puts them into lists of k, and where."""
     nowhere = np.zeros(block.items.shape, dtype=bool)
-    if not (ground.new_places and len(ground.newcomers.items)):
+    if not (ground.new_places and len(ground.wanted.items)):
         return block, nowhere
     first = Ranked(block.users, *(array[:, : ground.k] for array in (block.items, block.scores, block.evidence)))
-    head, new = placed(first, ground.data, ground.newcomers, allowed, masked, ground.new_places)
+    head, new = placed(first, ground.data, ground.wanted, allowed, masked, ground.new_places)
     rest = (block.items, block.scores, block.evidence, nowhere)
     items, scores, evidence, new = _followed((head.items, head.scores, head.evidence, new), rest)
     return Ranked(block.users, items, scores, evidence), new
@@ -219,7 +221,7 @@ def similar_by_rules(ground: Ground, matrices: Sequence[ItemToItem], items: np.n
         first = (rest[0][:, : ground.k], rest[1][:, : ground.k])
         head = beside(*first, ground.newcomers, owners, allowed, ground.new_places)
         found, values, new = _followed(head, (*rest, np.zeros(rest[0].shape, dtype=bool)))
-        found, values, alike = filled(found, values, ground.newcomers, owners, allowed)
+        found, values, alike = filled(found, values, ground.alike, owners, allowed)
         strength, nowhere = np.maximum(values, 0).astype(np.float64), np.zeros(found.shape, dtype=bool)
         candidates = Candidates(found, strength, nowhere, complete & _complete(found, len(allowed)))
         may = allowed[policy.pinned] & (policy.pinned != owners[:, None])

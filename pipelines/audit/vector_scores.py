@@ -7,6 +7,7 @@ from datetime import date
 
 from pipelines.contracts import (
     OPS_NIGHTS,
+    SCORES_DUPLICATE_PRODUCTS,
     SCORES_ITEM_VECTORS,
     SCORES_LOOKALIKE_PRODUCTS,
     SCORES_PERSONA_TRAITS,
@@ -18,6 +19,7 @@ from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse
 
 ITEMS, USERS, ALIKE = SCORES_ITEM_VECTORS.name, SCORES_USER_VECTORS.name, SCORES_LOOKALIKE_PRODUCTS.name
+TWICE = SCORES_DUPLICATE_PRODUCTS.name
 PERSONAS, TRAITS, MEMBERS = SCORES_PERSONAS.name, SCORES_PERSONA_TRAITS.name, SCORES_USER_PERSONAS.name
 ROUNDING = 1e-5
 
@@ -48,6 +50,11 @@ RULES = {
     f"{ALIKE} is of items with a vector": (
         f"select 1 from {ALIKE} as alike where not exists (select 1 from {ITEMS} as items"
         " where items.space = 'products' and items.item_id = alike.lookalike_item_id)"
+    ),
+    f"{TWICE} names two items with a vector": (
+        f"select 1 from {TWICE} as twice where item_id >= duplicate_item_id"
+        f" or not exists (select 1 from {ITEMS} as items"
+        " where items.space = 'products' and items.item_id = twice.duplicate_item_id)"
     ),
     f"{PERSONAS}.users counts its members": (
         f"select 1 from {PERSONAS} as personas left join"

@@ -79,6 +79,7 @@ from pipelines.contracts.texts import (
     TEXT_TABLES,
 )
 from pipelines.contracts.vectors import (
+    SCORES_DUPLICATE_PRODUCTS,
     SCORES_LOOKALIKE_PRODUCTS,
     SCORES_PERSONA_TRAITS,
     SCORES_PERSONAS,
@@ -129,6 +130,7 @@ __all__ = [
     "RAW_TABLES",
     "REVIEWS",
     "SCHEMAS",
+    "SCORES_DUPLICATE_PRODUCTS",
     "SCORES_ITEM_SUMMARIES",
     "SCORES_ITEM_VECTORS",
     "SCORES_LOOKALIKE_PRODUCTS",

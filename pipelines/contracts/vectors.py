@@ -61,6 +61,19 @@ SCORES_LOOKALIKE_PRODUCTS = Table(  # by what is said, shown and heard of produc
     ),
     volatile=("run_id", "scored_at"),
 )
+SCORES_DUPLICATE_PRODUCTS = Table(  # pairs that the catalogue probably holds twice, for a person to look through
+    "scores.duplicate_products",
+    ("item_id", "duplicate_item_id"),
+    (
+        ("item_id", "text"),  # the smaller id
+        ("duplicate_item_id", "text"),
+        ("similarity", "double precision"),  # cosine
+        ("title_overlap", "double precision"),  # words of both titles / words of either
+        *STAMP,
+    ),
+    volatile=("run_id", "scored_at"),
+)
 VECTOR_TABLES = (
     SCORES_USER_VECTORS, SCORES_USER_PERSONAS, SCORES_PERSONAS, SCORES_PERSONA_TRAITS, SCORES_LOOKALIKE_PRODUCTS,
+    SCORES_DUPLICATE_PRODUCTS,
 )  # fmt: skip

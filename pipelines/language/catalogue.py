@@ -63,7 +63,7 @@ def embedded_catalogue(settings: Settings, day: date, device: str) -> "tuple[Ind
     from models.nlp.search.encoders import encoder_for
     from models.nlp.search.index import build
 
-    products = _named(lake.products(settings, day))
+    products = named(lake.products(settings, day))
     if not products.num_rows:
         return None
     catalogue = Catalogue.of(products)
@@ -77,10 +77,11 @@ def on_sale(settings: Settings, night: date) -> "pa.Table":
     import pyarrow as pa
 
     products = lake.products(settings, night)
-    return _named(products.filter(pa.array(availability(products, products["item_id"].combine_chunks(), night))))
+    return named(products.filter(pa.array(availability(products, products["item_id"].combine_chunks(), night))))
 
 
-def _named(products: "pa.Table") -> "pa.Table":
+def named(products: "pa.Table") -> "pa.Table":
+    """Rows of the lake under the names that a search knows them by."""
     return products.rename_columns(["category" if n == "category_path" else n for n in products.column_names])
 
 

@@ -118,7 +118,8 @@ class Tonight:
         from models.recommender.ruled import Ground
 
         known = self.known
-        return Ground(known.data, k, known.available, known.newcomers, self.settings.new_item_places)
+        new = (known.newcomers, known.wanted, known.alike)
+        return Ground(known.data, k, known.available, *new, self.settings.new_item_places)
 
     def similar(self, matrices: "Sequence[ItemToItem]", items: np.ndarray, k: int) -> "Ruled":
         """What goes with each of `items`."""

@@ -74,8 +74,9 @@ def _lists(settings: Settings, file: RuleFile | None, night: date) -> dict[Table
     from pipelines.scoring.champion import fitted
     from pipelines.scoring.known import known_by
     from pipelines.scoring.rows import Stamp
+    from pipelines.scoring.wanted import with_wanted
 
-    known = known_by(settings, night, file)
+    known = with_wanted(settings, known_by(settings, night, file))[0]
     settings.run.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="rules-", dir=settings.run) as folder:
         model, name, version, _ = fitted(settings, known, Path(folder))

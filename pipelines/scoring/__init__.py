@@ -35,6 +35,7 @@ from pipelines.scoring.rows import Stamp
 from pipelines.scoring.ruled import recommendations_by_rules
 from pipelines.scoring.similar import similar
 from pipelines.scoring.visitors import visitors
+from pipelines.scoring.wanted import with_wanted
 from pipelines.settings import Settings
 from pipelines.training_run import RECOMMENDER
 from pipelines.warehouse import exists, open_warehouse, replace_partition
@@ -65,6 +66,7 @@ def score(settings: Settings, night: date, attempt: Attempt, new_rules: bool = F
         with guard(settings, attempt):  # after the reading, so that a `publish-lake` killed during it is seen too
             staging.require_whole(settings)
         baskets_made = beside.submit(next_basket, settings, known, stamp)
+        known, by = with_wanted(settings, known, attempt)
         model, name, version, note = fitted(settings, known)
         stamp = stamp.of(name, version)
         fault_point("score.fitted")
@@ -91,7 +93,8 @@ def score(settings: Settings, night: date, attempt: Attempt, new_rules: bool = F
     users = len(known.data.users)
     return {
         **counted(tables), "users": users, "items": len(known.data.items), "model_name": name,
-        "model_version": version, "note": note, likely.family: likely.note, baskets.family: baskets.note,
+        "model_version": version, "note": note, "newcomers": by,
+        likely.family: likely.note, baskets.family: baskets.note,
         "seconds": round(time.monotonic() - started, 2), "users_per_second": round(users / max(ranked, 1e-6), 1),
         **summary(settings, tonight),
     }  # fmt: skip

@@ -16,7 +16,7 @@ from pipelines.training_run import availability
 
 if TYPE_CHECKING:
     from models.interactions import Interactions
-    from models.recommender.newcomers import Newcomers
+    from models.recommender.newcomers import Newcomers, Wanted
     from pipelines.rules.file import RuleFile
 
 
@@ -29,6 +29,8 @@ class Night:
     available: np.ndarray  # bool [I]
     seen: Any  # sparse bool [U, I], or None where purchases repeat
     newcomers: "Newcomers"  # new items that too few people had yet, and what they are like
+    wanted: "Wanted"  # the same, as the lists of people are given them; by rule, until `scoring.wanted` says otherwise
+    alike: "Newcomers"  # items whose own lists are filled with what they are like; likewise
     titles: pa.Array  # string [I]: the title, or the id where there is none
     segment: pa.Array  # string [U]: value of the segment attribute, null where unknown
     products: pa.Table  # as `lake.products` gives them
@@ -54,7 +56,7 @@ def known_from(settings: Settings, night: date, products: pa.Table, rules: "Rule
     attribute = pc.map_lookup(users["attributes"].combine_chunks(), settings.segment_attribute, "first").take(holder)
     seen = None if settings.repeat_purchases else bought(lake.interactions(settings, night, None), data)
     available = availability(products, data.items, night)
-    return Night(night, data, available, seen, found, titles, attribute, products, users)
+    return Night(night, data, available, seen, found, found, found, titles, attribute, products, users)
 
 
 def _encoded(

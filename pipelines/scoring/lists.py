@@ -34,7 +34,7 @@ def recommendations(
     missing = []
     users = np.arange(len(data.users))
     for block in rank_users(model, data, users, k, fill.order, known.available, known.seen, with_evidence=True):
-        block, new = placed(block, data, known.newcomers, known.available, known.seen, settings.new_item_places)
+        block, new = placed(block, data, known.wanted, known.available, known.seen, settings.new_item_places)
         parts.append(block_rows(known, fill, stamp, block, new))
         missing.append((block.items < 0).sum(axis=1))
     return pa.concat_tables(parts), _short_lists(settings, known, np.concatenate([*missing, np.empty(0, np.int64)]))

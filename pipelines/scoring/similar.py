@@ -25,8 +25,9 @@ def similar(
 
     Each matrix speaks for the items of which those before it know nothing: some count only what enough people had.
 
-    Newcomers stand beside what they are like, in at most `new_item_places` places of a list. What a newcomer's own
-    list lacks is filled with what it is like, by cosine.
+    Newcomers stand beside what they are like, in at most `new_item_places` places of a list. What the own list of a
+    newcomer lacks is filled with what it is like, by cosine; where there is a champion of `multimodal`, by its vectors,
+    and the lists of all that too few people had.
     """
     from models.recommender.item_to_item import similar_in_turn
     from models.recommender.newcomers import beside, filled
@@ -39,7 +40,7 @@ def similar(
     if rules is None:
         items, scores = similar_in_turn(matrices, owners, settings.top_k, known.available)
         items, scores, new = beside(items, scores, known.newcomers, owners, known.available, settings.new_item_places)
-        items, scores, alike = filled(items, scores, known.newcomers, owners, known.available)
+        items, scores, alike = filled(items, scores, known.alike, owners, known.available)
     else:
         ruled = rules.similar(matrices, owners, settings.top_k)
         items, scores, new, alike, touched = ruled.items, ruled.scores, ruled.new, ruled.alike, ruled.touched

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from pipelines import built, ops, staging
-from pipelines.contracts import SCORES_LOOKALIKE_PRODUCTS, VECTOR_TABLES
+from pipelines.contracts import SCORES_DUPLICATE_PRODUCTS, SCORES_LOOKALIKE_PRODUCTS, VECTOR_TABLES
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt, guard
 from pipelines.scoring.rows import Stamp
@@ -25,7 +25,7 @@ def read_vectors(settings: Settings, night: date, attempt: Attempt) -> dict[str,
     attempt has taken over.
     """
     from pipelines.vectors.people import people_by
-    from pipelines.vectors.products import goods_by, product_rows, space_as_of
+    from pipelines.vectors.products import duplicate_rows, goods_by, product_rows, space_as_of
 
     staging.require_whole(settings)
     stamp = Stamp("", "", attempt.id, datetime.now(UTC))
@@ -37,6 +37,7 @@ def read_vectors(settings: Settings, night: date, attempt: Attempt) -> dict[str,
         goods, read = goods_by(settings, night, space, attempt)
         fault_point("vectors.read")
         items, made[SCORES_LOOKALIKE_PRODUCTS] = product_rows(goods, stamp)
+        made[SCORES_DUPLICATE_PRODUCTS] = duplicate_rows(goods, stamp)
         media = {kind: counts for kind, counts in read.items() if kind in ("image", "audio")}
         said = {"note": f"champion {space.name}", "lines": read["lines"], "media": media}
     fault_point("vectors.made")

@@ -6,10 +6,8 @@ made again: any night gives the same rows whatever was run before it.
 """
 
 import hashlib
-import json
-import shutil
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,10 +27,10 @@ from pipelines.contracts import (
     SCORES_USER_VECTORS,
     Table,
 )
-from pipelines.files import write_atomic
 from pipelines.scoring.foretold import DIGITS
 from pipelines.scoring.rows import Stamp, stamped
 from pipelines.settings import Settings
+from pipelines.weekly import Weekly, files, version_at
 
 if TYPE_CHECKING:
     from models.interactions import Interactions
@@ -49,8 +47,6 @@ minute.
 """
 LEAST_USERS = 50
 """With fewer users there are no groups worth a name."""
-KEPT = 3
-"""Weeks whose graph is kept, to save time."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +91,9 @@ def people_by(settings: Settings, night: date, stamp: Stamp) -> dict[Table, pa.T
 
 def week_of(settings: Settings, night: date) -> Week | None:
     """The last Sunday's graph and personas; read where they were made of the same data before."""
-    sunday = night - timedelta((night.weekday() + 1) % 7)
-    by_files = _pointer(settings, sunday, _files(settings, sunday))
+    weekly = Weekly.before(settings, FOLDER, night)
+    sunday, made_by = weekly.sunday, [settings.training_days, asdict(GRAPH), asdict(GROUPS)]
+    by_files = weekly.pointer([files(settings, (EVENTS.name, PRODUCTS.name), sunday), *made_by])
     if (week := _kept(settings, by_files)) is not None:
         return week
     from models.interactions import encode
@@ -106,27 +103,10 @@ def week_of(settings: Settings, night: date) -> Week | None:
         return None
     asked = lake.searches(settings, sunday, settings.training_days)
     # Rows that come late change the files of a day, and nothing of what was known on it.
-    by_data = _pointer(settings, sunday, [data.digest(), _said(lake.products(settings, sunday)), _bytes(asked)])
+    by_data = weekly.pointer([data.digest(), _said(lake.products(settings, sunday)), _bytes(asked), *made_by])
     week = _kept(settings, by_data) or _made(settings, sunday, data, asked)
-    for pointer in (by_files, by_data):
-        write_atomic(pointer, json.dumps({"version": week.version}).encode())
-    _forget(settings)
+    weekly.keep((by_files, by_data), week.version)
     return week
-
-
-def _files(settings: Settings, sunday: date) -> list[str]:
-    """The files that what was known on the Sunday lies in, as they are now."""
-    return [
-        f"{name} {day} {digest}"
-        for name in (EVENTS.name, PRODUCTS.name)
-        for day, digest in sorted(lake.digests(settings, name).items())
-        if day <= sunday
-    ]
-
-
-def _pointer(settings: Settings, sunday: date, facts: list[str]) -> Path:
-    said = json.dumps([facts, settings.training_days, asdict(GRAPH), asdict(GROUPS)])
-    return settings.models / FOLDER / f"{sunday}-{hashlib.sha256(said.encode()).hexdigest()[:16]}.json"
 
 
 def goods(settings: Settings, day: date, items: pa.Array) -> "Goods":
@@ -163,28 +143,16 @@ def _kept(settings: Settings, pointer: Path) -> Week | None:
     from models.multimodal.graph import restore
     from models.multimodal.personas import Personas
 
+    version = version_at(pointer)
+    if version is None:
+        return None
     try:
-        version = json.loads(pointer.read_text())["version"]
-        arrays, meta = load_artefact(settings.models / FOLDER / str(version))
+        arrays, meta = load_artefact(settings.models / FOLDER / version)
     except (OSError, ValueError, ArtefactError):  # only to save time: what cannot be read is made anew
         return None
     nobody = np.zeros(0, np.int32), np.zeros(0, np.float32)
     personas = Personas(arrays["middle"], arrays["centroids"], *nobody, {})
     return Week(restore(GRAPH, arrays), pa.array(meta["items"], pa.string()), personas, meta["names"], version)
-
-
-def _forget(settings: Settings) -> None:
-    """All but the last weeks."""
-    folder = settings.models / FOLDER
-    pointers = list(folder.glob("*.json"))
-    weeks = set(sorted({path.name[:10] for path in pointers})[-KEPT:])
-    for path in pointers:
-        if path.name[:10] not in weeks:
-            path.unlink(missing_ok=True)
-    used = {json.loads(path.read_text())["version"] for path in folder.glob("*.json")}
-    for version in folder.iterdir():
-        if version.is_dir() and version.name not in used:
-            shutil.rmtree(version, ignore_errors=True)
 
 
 def _said(products: pa.Table) -> str:

@@ -81,10 +81,15 @@ def goods_by(
     settings: Settings, night: date, space: "Space | Titles", attempt: Attempt
 ) -> tuple[Goods, dict[str, Any]]:
     """What is on sale, and what the reading of its media counted. New texts, pictures and sounds alone are read."""
-    tower = tower_of(space)
-    said = read_media(settings, night, tower, attempt)
+    said = read_media(settings, night, tower_of(space), attempt)
     products = lake.products(settings, night)
     products = products.filter(pa.array(availability(products, products["item_id"].combine_chunks(), night)))
+    return goods_of(settings, night, space, products), said
+
+
+def goods_of(settings: Settings, night: date, space: "Space | Titles", products: pa.Table) -> Goods:
+    """These products, by the media that have a vector; titles that nobody has read yet are read."""
+    tower = tower_of(space)
     items = products["item_id"].combine_chunks().cast(pa.string())
     titles = products["title"].to_pylist()
     vectors, digests = {}, {}
@@ -93,7 +98,7 @@ def goods_by(
     for kind, part in ((IMAGE, tower.images), (AUDIO, tower.sounds)):
         if part is not None:
             vectors[kind], digests[kind] = _first(item_vectors(settings, night, tower, kind), items, space.dimension)
-    return Goods(items, titles, vectors, digests, space), said
+    return Goods(items, titles, vectors, digests, space)
 
 
 def product_rows(goods: Goods, stamp: Stamp) -> tuple[pa.Table, pa.Table]:
@@ -110,6 +115,18 @@ def product_rows(goods: Goods, stamp: Stamp) -> tuple[pa.Table, pa.Table]:
     columns = {name: rows[name].combine_chunks() for name in ("item_id", "rank", "lookalike_item_id")}
     columns["similarity"] = pc.round(rows["similarity"].combine_chunks(), DIGITS)
     return vector_rows(PRODUCTS, goods.items, made_of, fused, own), stamped(columns, own)
+
+
+def duplicate_rows(goods: Goods, stamp: Stamp) -> pa.Table:
+    """Rows of `scores.duplicate_products`."""
+    from models.multimodal.duplicates import duplicates
+    from models.multimodal.lookalike import Model
+
+    model = Model(MULTIMODAL, goods.space.name)
+    rows = duplicates(goods.items, goods.fused(), pa.array(goods.titles, pa.string()), model)
+    columns = {name: rows[name].combine_chunks() for name in ("item_id", "duplicate_item_id")}
+    columns |= {name: pc.round(rows[name].combine_chunks(), DIGITS) for name in ("similarity", "title_overlap")}
+    return stamped(columns, stamp.of(model.name, model.version))
 
 
 def _texts(settings: Settings, space: "Space | Titles", titles: list[str | None]) -> tuple[np.ndarray, list[str]]:

@@ -78,6 +78,10 @@ def shop(new_home: Callable[[], Settings]) -> Settings:
         connection.execute("insert into ops.masked_counts values ('2024-01-10', 'reviews', 'email', 2, 3)")
         connection.execute("insert into ops.audit_results (night, suite, expectation, success) values"
                            " ('2024-01-08..2024-01-10', 'events', 'event_id is unique', true)")  # fmt: skip
+        connection.execute(
+            "insert into scores.duplicate_products (item_id, duplicate_item_id, similarity, title_overlap)"
+            " values ('cup', 'pan', 0.98765, 1)"
+        )
         connection.execute("insert into ops.runs (night, step, status) values ('2024-01-10', 'load', 'done')")
     built = build(settings, D, "features", take(settings, "features", "warehouse"))
     assert (built["pending_days"], built["models"] > 10, built["tests"] > 20) == (4, True, True)
@@ -177,10 +181,12 @@ def test_segments(shop: Settings) -> None:
 
 
 def test_data_quality_and_runs(shop: Settings) -> None:
-    assert query(shop, "select check_date, check_kind, subject, is_passed from marts.data_quality order by 2") == [
-        (D, "audit", "events 2024-01-08..2024-01-10", True),
-        (D, "conservation", "events/a.csv", True),
-        (D, "masking", "reviews", True),
+    found = query(shop, "select check_date, check_kind, subject, is_passed, detail from marts.data_quality order by 2")
+    assert found == [
+        (D, "audit", "events 2024-01-08..2024-01-10", True, None),
+        (D, "conservation", "events/a.csv", True, None),
+        (D, "duplicate", "cup/pan", False, "similarity 0.988"),
+        (D, "masking", "reviews", True, "masked in 3 places"),
     ]
     assert query(shop, "select night, step, status, is_closed from marts.night_runs") == [
         ("2024-01-10", "load", "done", False)

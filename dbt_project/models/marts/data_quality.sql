@@ -73,6 +73,24 @@ audits as (
 
 ),
 
+duplicates as (
+
+    select
+        as_of.as_of as check_date,
+        'duplicate' as check_kind,
+        twice.item_id || '/' || twice.duplicate_item_id as subject,
+        'two items are not one product' as check_name,
+        false as is_passed,
+        cast(null as bigint) as rows_checked,
+        cast(null as bigint) as rows_failed,
+        cast(null as bigint) as rows_published,
+        cast(null as bigint) as rows_deduplicated,
+        'similarity ' || cast(cast(twice.similarity as decimal(6, 3)) as text) as detail
+    from {{ source('scores', 'duplicate_products') }} as twice
+    cross join as_of
+
+),
+
 checks as (
 
     select * from files
@@ -82,6 +100,8 @@ checks as (
     select * from masked
     union all
     select * from audits
+    union all
+    select * from duplicates
 
 )
 

@@ -123,15 +123,22 @@ class Letters:
 
     def _encode(self, texts: list[str]) -> np.ndarray:
         found = np.zeros((len(texts), self._width), dtype=np.float64)
+        drawn: dict[str, tuple[list[int], list[float]]] = {}  # words come again and again
         for row, text in enumerate(texts):
-            for word in text.split():
-                padded = f" {word} "
-                pieces = [word, *(padded[at : at + n] for n in (3, 4) for at in range(len(padded) - n + 1))]
-                for piece in pieces:
-                    drawn = int.from_bytes(hashlib.blake2b(piece.encode(), digest_size=8).digest(), "little")
-                    found[row, (drawn >> 1) % self._width] += 1.0 if drawn & 1 else -1.0
+            words = text.split()
+            drawn.update((word, self._drawn(word)) for word in set(words) - drawn.keys())
+            columns = [column for word in words for column in drawn[word][0]]
+            signs = [sign for word in words for sign in drawn[word][1]]
+            found[row] = np.bincount(columns, signs, self._width) if columns else 0
         found = np.sign(found) * np.sqrt(np.abs(found))
         return unit(found).astype(np.float32)
+
+    def _drawn(self, word: str) -> tuple[list[int], list[float]]:
+        """Columns and signs of a word and its letter groups."""
+        padded = f" {word} "
+        pieces = [word, *(padded[at : at + n] for n in (3, 4) for at in range(len(padded) - n + 1))]
+        numbers = [int.from_bytes(hashlib.blake2b(one.encode(), digest_size=8).digest(), "little") for one in pieces]
+        return [(n >> 1) % self._width for n in numbers], [1.0 if n & 1 else -1.0 for n in numbers]
 
 
 def encoder_for(texts: Sequence[str | None], device: str = "auto") -> Encoder:

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipelines.sources._shop.events import coupon_id
-from pipelines.sources._shop.lexicon import BRANDS, CATEGORIES, CHINESE_COUNTRIES, COLOURS, COUNTRIES, LANGUAGES, USES
+from pipelines.sources._shop.lexicon import (
+    BRANDS,
+    CATEGORIES,
+    CHINESE_COUNTRIES,
+    COLOURS,
+    COUNTRIES,
+    LANGUAGES,
+    PATTERNS,
+    USES,
+)
 from pipelines.sources._shop.queries import Queries, grade
 from pipelines.sources._shop.world import ANNOUNCED, NEVER, STOCK, World, item_id, user_id
 
@@ -41,6 +50,7 @@ def products_of(world: World, day: int) -> Iterator[Row]:
                 {
                     "colour": COLOURS[items.colour[number]][0],
                     "material": category.materials[items.material[number]][0],
+                    **({"pattern": PATTERNS[items.pattern[number]][0]} if items.is_filed[number] else {}),
                     "size": category.sizes[items.size[number]],
                     "stock": str(0 if is_out else STOCK),
                 }
@@ -64,10 +74,14 @@ def _is_spoken(world: World, language: int) -> bool:
 
 
 def _title(world: World, number: int, languages: tuple[int, ...]) -> str:
-    """Brand, then colour, noun and size in every language of the shop."""
+    """Brand, then pattern where it is named, colour, noun and size in every language of the shop."""
     items, category = world.items, CATEGORIES[world.items.category[number]]
     colour, size = COLOURS[items.colour[number]], category.sizes[items.size[number]]
-    words = {0: f"{colour[0]} {category.noun[0]}", 1: f"{colour[1]}{category.noun[1]}"}
+    pattern = PATTERNS[items.pattern[number]] if items.is_named[number] else ("", "")
+    words = {
+        0: f"{pattern[0]} {colour[0]} {category.noun[0]}".lstrip(),
+        1: f"{pattern[1]}{colour[1]}{category.noun[1]}",
+    }
     return " ".join([BRANDS[items.brand[number]], *(words[part] for part in languages), size])
 
 

@@ -64,6 +64,8 @@ COLOURS: tuple[Word, ...] = (
     ("yellow", "黄色"), ("pink", "粉色"),
 )  # fmt: skip
 
+PATTERNS: tuple[Word, ...] = (("plain", "纯色"), ("striped", "条纹"), ("checked", "格纹"), ("dotted", "波点"))
+
 BRANDS = (  # six for each department, in the order of the departments
     "Aldervane", "Brisko", "Calyra", "Dunmere", "Elowick", "Fennora",
     "Gravik", "Hollowen", "Istrel", "Jorvane", "Kelpwood", "Lumora",

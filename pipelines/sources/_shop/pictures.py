@@ -1,8 +1,8 @@
 """A picture for each product, drawn from what the shop says of it.
 
-The category is the outline, the colour and the material are what it is filled with, the brand is a small sign on it,
-the size how much of the picture it takes. Outline, pattern, light, place, angle, background and noise vary from item to
-item, so that nothing can be read off a single pixel.
+The category is the outline, colour, pattern and material are what it is filled with, the brand is a small sign on it,
+the size how much of the picture it takes. Outline, width of the pattern, light, place, angle, background and noise vary
+from item to item, so that nothing can be read off a single pixel.
 """
 
 import io
@@ -10,7 +10,7 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pipelines.sources._shop.lexicon import BRANDS_PER_DEPARTMENT, CATEGORIES, COLOURS
+from pipelines.sources._shop.lexicon import BRANDS_PER_DEPARTMENT, CATEGORIES, COLOURS, PATTERNS
 from pipelines.sources._shop.shapes import SHAPES, Pen, mark
 from pipelines.sources._shop.world import World
 
@@ -43,7 +43,7 @@ def picture(world: World, number: int, position: int, version: int) -> Image.Ima
     category = int(items.category[number])
     body, detail, sign = _outlines(own, draw, category, int(items.brand[number]), float(items.size[number]))
     colour = np.array(_RGB[COLOURS[items.colour[number]][0]], np.float32) + own.normal(0, 9, 3)
-    surface = _pattern(own, draw, colour)
+    surface = _pattern(own, draw, colour, int(items.pattern[number]))
     surface *= _texture(draw, CATEGORIES[category].materials[items.material[number]][0])[..., None]
     surface += 255 * _shine(draw, CATEGORIES[category].materials[items.material[number]][0])[..., None]
     tone = 0.62 if colour.mean() > 90 else 1.9  # what is dark has lighter details
@@ -84,17 +84,17 @@ def _outlines(
     return [np.asarray(layer.reduce(_FINE), np.float32) / 255 for layer in placed]
 
 
-def _pattern(own: np.random.Generator, draw: np.random.Generator, colour: np.ndarray) -> np.ndarray:
-    """float32 [SIDE, SIDE, 3]: the colour in the light of the day; a third of the items has stripes, checks or dots."""
+def _pattern(own: np.random.Generator, draw: np.random.Generator, colour: np.ndarray, pattern: int) -> np.ndarray:
+    """float32 [SIDE, SIDE, 3]: the colour in the light of the day, with the stripes, checks or dots of the item."""
     light = 1 + draw.uniform(-0.12, 0.12) + (_COLUMN - SIDE / 2) / SIDE * draw.uniform(-0.3, 0.3)
     surface = colour * light[..., None]
-    kind, wide = own.integers(0, 9), own.uniform(10, 22)
+    wide, kind = own.uniform(10, 22), PATTERNS[pattern][0]
     other = np.float32(235 if colour.mean() < 140 else 60)
-    if kind == 0:
+    if kind == "striped":
         surface[(_ROW // wide % 3 == 0)] = other
-    elif kind == 1:
+    elif kind == "checked":
         surface[(_ROW // wide % 2 == 0) & (_COLUMN // wide % 2 == 0)] *= 0.6
-    elif kind == 2:
+    elif kind == "dotted":
         near = ((_ROW % wide) - wide / 2) ** 2 + ((_COLUMN % wide) - wide / 2) ** 2 < (wide / 5) ** 2
         surface[near] = other
     return surface.astype(np.float32)

@@ -15,7 +15,7 @@ from pipelines.files import write_atomic
 from pipelines.landing import SOURCE_FILE
 from pipelines.sources._shop.afterwards import Past
 from pipelines.sources._shop.catalogue import campaign_id
-from pipelines.sources._shop.lexicon import ASPECTS, BRANDS, CATEGORIES, COLOURS, LANGUAGES
+from pipelines.sources._shop.lexicon import ASPECTS, BRANDS, CATEGORIES, COLOURS, LANGUAGES, PATTERNS
 from pipelines.sources._shop.queries import ANY, Queries
 from pipelines.sources._shop.reviews import Review
 from pipelines.sources._shop.sessions import EXAMINED
@@ -115,6 +115,7 @@ def _items(world: World) -> pa.Table:
         {
             "item_id": item_ids(world),
             "category": [CATEGORIES[c].name[0] for c in world.items.category.tolist()],
+            "pattern": [PATTERNS[p][0] for p in world.items.pattern.tolist()],
             "popularity": world.items.popularity,
             "overall_quality": world.items.overall,
             "vector": world.items.vector.tolist(),

@@ -12,10 +12,12 @@ from pipelines.sources._shop.lexicon import (
     COLOURS,
     COUNTRIES,
     DEPARTMENT_OF,
+    PATTERNS,
 )
 from pipelines.sources._shop.settings import ShopSettings
 
 TASTES = 6  # dimensions of a taste
+PATTERN_SHARES = (0.4, 0.2, 0.2, 0.2)  # plain first, as in PATTERNS
 ANNOUNCED = 3  # days that the products feed names an item before it can be bought
 STOCK = 120
 NEVER = 1 << 30  # a day number after every other
@@ -31,6 +33,9 @@ class Items:
     category: np.ndarray
     brand: np.ndarray
     colour: np.ndarray
+    pattern: np.ndarray  # 0 is plain
+    is_named: np.ndarray  # whether the title names the pattern; a picture shows it
+    is_filed: np.ndarray  # whether it stands among the attributes
     material: np.ndarray
     size: np.ndarray
     cents: np.ndarray  # the usual price
@@ -126,23 +131,49 @@ def _items(settings: ShopSettings, centres: np.ndarray) -> Items:
     low, high = (np.array([getattr(c, name) for c in CATEGORIES])[category] for name in ("low", "high"))
     popularity = draw.permutation(1 / (np.arange(n) + 10.0) ** 0.8)
     fresh = draw.random(n) < 0.25
+    colour, (pattern, is_named, is_filed) = draw.integers(0, len(COLOURS), n), _patterns(settings)
     first = np.where(fresh, draw.integers(1, max(2, settings.days), n), 0)
     last = np.where(draw.random(n) < 0.04, first + draw.integers(20, 200, n), NEVER)
     return Items(
         category=category,
         brand=DEPARTMENT[category] * BRANDS_PER_DEPARTMENT + draw.integers(0, BRANDS_PER_DEPARTMENT, n),
-        colour=draw.integers(0, len(COLOURS), n),
+        colour=colour,
+        pattern=pattern,
+        is_named=is_named,
+        is_filed=is_filed,
         material=draw.integers(0, 3, n),
         size=(np.array([len(c.sizes) for c in CATEGORIES])[category] * draw.random(n)).astype(np.int64),
         cents=np.round(low * (high / low) ** draw.random(n)).astype(np.int64) * 100 - 1,
         popularity=popularity / popularity.sum(),
-        vector=centres[category] + 0.7 * draw.normal(0, 1, (n, TASTES)),
+        vector=centres[category] + _looks(settings, colour, pattern) + 0.4 * draw.normal(0, 1, (n, TASTES)),
         quality=0.8 * draw.normal(0, 1, (n, 1)) + 0.6 * draw.normal(0, 1, (n, len(ASPECTS))),
         first=first,
         last=last,
         sale=np.stack([draw.integers(28, 70, n), draw.integers(0, 70, n)], 1),
         outage=np.stack([draw.integers(25, 90, n), draw.integers(0, 90, n), draw.integers(1, 7, n)], 1),
     )
+
+
+def _patterns(settings: ShopSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The pattern of each item; whether its title names it: one in three of those that are not plain; and whether its
+    attributes do: two in five, whatever it is. Somebody fills those in, and not for everything.
+    """
+    draw, n = settings.stream("patterns"), settings.products
+    pattern = draw.choice(len(PATTERNS), n, p=PATTERN_SHARES)
+    return pattern, (pattern > 0) & (draw.random(n) < 1 / 3), draw.random(n) < 0.4
+
+
+def _looks(settings: ShopSettings, colour: np.ndarray, pattern: np.ndarray) -> np.ndarray:
+    """[items, TASTES]: where pattern and colour put an item among tastes, in every category alike.
+
+    Together they count about as much as a category does. Who likes stripes likes them on mugs as on dresses: a picture
+    tells more of that than a title.
+    """
+    draw = settings.stream("looks")
+    patterns = 1.0 * draw.normal(0, 1, (len(PATTERNS), TASTES))
+    colours = 0.7 * draw.normal(0, 1, (len(COLOURS), TASTES))
+    found: np.ndarray = patterns[pattern] + colours[colour]
+    return found
 
 
 def _users(settings: ShopSettings) -> Users:

@@ -146,3 +146,18 @@ def test_the_reason_of_a_new_item_is_the_most_similar_item_of_the_history() -> N
     data, fresh = shop([("ann", "mug1", 1), ("ann", "rope", 2), ("ann", "bell", 3)])
     _, ranked, new = lists(data, newcomers(data, fresh), k=3)
     assert data.items.take(pa.array(ranked.evidence[new])).to_pylist() == ["mug1"]
+
+
+def test_what_few_people_had_is_like_older_items_by_its_vectors_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, _ = shop(ROWS)
+    names = data.items.to_pylist()
+    monkeypatch.setattr(module, "FEW", 2)  # two people had mug1
+    vectors = np.zeros((len(names), 2), np.float32)
+    for name, vector in {"bell": (1, 0), "mug1": (0.8, 0.6), "mug2": (0, 1), "new mug": (0.6, 0.8)}.items():
+        vectors[names.index(name)] = vector
+    found = module.alike(data, vectors, np.array([names.index("new mug")]))
+    assert [names[item] for item in found.items] == [name for name in names if name != "mug1"]
+    like = {names[item]: found.like.toarray()[:, place] for place, item in enumerate(found.items.tolist())}
+    assert [names[at] for at in np.flatnonzero(like["bell"])] == ["mug1"]  # mug2 is no nearer than a right angle
+    assert like["new mug"][[names.index(name) for name in ("bell", "mug1", "mug2")]] == pytest.approx([0.6, 0.96, 0.8])
+    assert not like["rope"].any() and not any(column[names.index("new mug")] for column in like.values())

@@ -55,7 +55,8 @@ FIELDS = ("users", "items", "scores", "evidence", "touched", "new", "alike")
 
 def ground(data: Interactions, available: np.ndarray, young: np.ndarray | None = None, places: int = 0) -> Ground:
     """What lists are made from; without newcomers unless `young` bool [I] says which items are."""
-    return Ground(data, K, available, newcomers(data, available & False if young is None else young), places)
+    found = newcomers(data, available & False if young is None else young)
+    return Ground(data, K, available, found, found, found, places)
 
 
 def ranked(

@@ -9,7 +9,8 @@ from PIL import Image
 
 from models.multimodal import configs
 from models.registry import champion_as_of
-from pipelines.errors import TooLittle, UsageError
+from pipelines import lake
+from pipelines.errors import NightmarketError, TooLittle, UsageError
 from pipelines.fence import take
 from pipelines.language.trial import FLOOR, LEARNED
 from pipelines.media import step, store
@@ -18,12 +19,14 @@ from pipelines.settings import Settings
 from pipelines.training import train
 from pipelines.training_run import Choices
 from pipelines.vectors import read_vectors
+from pipelines.vectors.lookup import look_up_pictures
 from pipelines.vectors.training import bought_together, catalogue
 from pipelines.warehouse import open_warehouse
 from tests.models.multimodal.shapes import COLOURS, SHAPES, SMALL, drawn, epochs
 from tests.models.shop import MONDAY
 from tests.pipelines.learning import commit, fill_lake, fill_products
 from tests.pipelines.media.malformed import encoded
+from tests.pipelines.scored import run
 
 LAST = MONDAY + timedelta(30)
 NAMES = [(colour, shape) for colour in COLOURS for shape in SHAPES for _ in range(3)]
@@ -84,6 +87,11 @@ def trained(shop: Settings) -> dict[str, Any]:
         configs.CONFIGS.update(kept)
 
 
+def promoted(settings: Settings) -> None:
+    if champion_as_of(settings.models, "multimodal") is None:
+        promote(settings, "multimodal")
+
+
 def read(settings: Settings, night: date) -> dict[str, Any]:
     return read_vectors(settings, night, take(settings, "vectors", "warehouse"))
 
@@ -133,8 +141,7 @@ def test_the_champion_gives_products_their_vectors_from_the_next_night_on(
 
 
 def test_a_new_product_has_look_alikes_the_night_it_comes(shop: Settings, trained: dict[str, Any]) -> None:
-    if champion_as_of(shop.models, "multimodal") is None:
-        promote(shop, "multimodal")
+    promoted(shop)
     night = LAST + timedelta(3)
     fill_products(shop, [{"item_id": "new", "title": "a thing", "category_path": "things > cross"}], night)
     folder = shop.landing / "shop" / store.FOLDER
@@ -147,6 +154,54 @@ def test_a_new_product_has_look_alikes_the_night_it_comes(shop: Settings, traine
     alike = query(shop, "select lookalike_item_id from scores.lookalike_products where item_id = 'new' and rank <= 3")
     shape = {item: name[1] for item, name in zip(ITEMS, NAMES, strict=True)}
     assert [shape[item] for (item,) in alike].count("cross") >= 1
+
+
+def test_words_find_pictures_whose_titles_do_not_say_them(shop: Settings, trained: dict[str, Any]) -> None:
+    promoted(shop)
+    night = LAST + timedelta(2)
+    read(shop, night)
+    place = dict(zip(ITEMS, NAMES, strict=True))
+    place["new"] = ("blue", "cross")
+    found = [look_up_pictures(shop, f"{colour} thing", night, 6)["rows"] for colour in COLOURS]
+    hits = [place[row["item_id"]][0] == colour for rows, colour in zip(found, COLOURS, strict=True) for row in rows]
+    assert np.mean(hits) > 2 / len(COLOURS)
+    unsaid = [row for rows, colour in zip(found, COLOURS, strict=True) for row in rows if colour not in row["title"]]
+    assert unsaid and all(rows[0]["score"] >= rows[-1]["score"] for rows in found)
+    with pytest.raises(UsageError, match="no word"):
+        look_up_pictures(shop, " ", night, 6)
+    with pytest.raises(NightmarketError, match="no champion of multimodal"):
+        look_up_pictures(shop, "red", LAST, 6)
+
+
+def test_a_product_delivered_under_two_ids_is_suspected(shop: Settings, trained: dict[str, Any]) -> None:
+    promoted(shop)
+    night = LAST + timedelta(4)
+    rows = lake.media(shop, "product_images", night).to_pylist()
+    digest = next(row["content_hash"] for row in rows if row["item_id"] == ITEMS[1])
+    title = f"{NAMES[1][0]} thing {ITEMS[1]}"
+    fill_products(shop, [{"item_id": "again", "title": title, "category_path": "things > other"}], night)
+    commit(shop, "product_images", [{
+        "item_id": "again", "position": 1, "uri": "again.png", "landing_date": night, "file": "a", "line": 1,
+        "content_hash": digest, "is_duplicate": False,
+    }])  # fmt: skip
+    assert read(shop, night)["duplicate_products"] >= 1
+    pairs = query(shop, "select item_id, duplicate_item_id, similarity from scores.duplicate_products")
+    assert [row[2] for row in pairs if row[:2] == ("again", ITEMS[1])] == [pytest.approx(1)]
+
+
+def test_lists_of_what_few_people_had_are_filled_with_what_it_is_like(shop: Settings, trained: dict[str, Any]) -> None:
+    promoted(shop)
+    night = LAST + timedelta(5)
+    read(shop, night)
+    run(shop, night)
+    sizes = query(shop, "select count(*) from scores.similar_items group by item_id")
+    assert set(sizes) == {(shop.top_k,)}
+    together = "select item_id, similar_item_id, reason from scores.similar_items where reason_type = 'similar_to'"
+    rows = query(shop, together)
+    had = {(user, item) for user, item, _ in purchases()}
+    people = {item: {user for user, other in had if other == item} for item in ITEMS}
+    assert rows and not any(people.get(one, set()) & people.get(two, set()) for one, two, _ in rows)
+    assert all(reason.startswith("similar to ") for *_, reason in rows)
 
 
 def test_what_is_missing_is_said(tmp_path: Any) -> None:

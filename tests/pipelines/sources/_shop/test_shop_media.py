@@ -16,7 +16,7 @@ from pipelines.media.kinds import KINDS
 from pipelines.media.pictures import picture
 from pipelines.media.sounds import RATE, sound
 from pipelines.settings import Settings
-from pipelines.sources._shop import media
+from pipelines.sources._shop import media, pictures
 from pipelines.sources._shop.settings import ShopSettings
 from pipelines.sources._shop.world import World, make_world
 
@@ -113,6 +113,20 @@ def test_the_outline_tells_the_category_and_no_pixel_does(world: World, shown: n
 def test_the_colour_is_seen_and_other_things_too(world: World, shown: np.ndarray) -> None:
     middle = np.median(shown[:, 8:17, 8:17].reshape(len(shown), -1, 3), 1)
     assert 0.5 < neighbours_agree(middle, world.items.colour) < 0.95  # 1/8 by chance
+
+
+def test_a_pattern_is_seen_and_few_titles_name_it(world: World) -> None:
+    """Across the stripes a picture changes more than along them, and what is plain changes least."""
+    changes = []
+    for number in np.flatnonzero(world.items.size == world.items.size.min())[:60]:
+        grey = np.asarray(pictures.picture(world, int(number), 1, 0).convert("L"), np.float32)[40:88, 40:88]
+        grey -= grey.mean()
+        changes.append([np.abs(np.diff(grey.mean(axis))).max() for axis in (0, 1)])
+    pattern = world.items.pattern[np.flatnonzero(world.items.size == world.items.size.min())[:60]]
+    across = np.array(changes)[:, 1]
+    assert np.median(across[pattern == 1]) > 2 * np.median(across[pattern == 0])
+    named = world.items.is_named[world.items.pattern > 0]
+    assert 0.2 < named.mean() < 0.5 and not world.items.is_named[world.items.pattern == 0].any()
 
 
 def test_pictures_of_one_item_are_more_alike_than_those_of_others(world: World) -> None:
