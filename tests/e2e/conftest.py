@@ -18,6 +18,7 @@ from pipelines.settings import Settings, load_settings
 from pipelines.tablehash import lake_hashes, warehouse_hashes
 from pipelines.warehouse import open_warehouse
 from tests.e2e import shop
+from tests.once import once
 from tests.postgres import Server
 
 HISTORY_UNTIL = shop.DAYS[5]
@@ -77,28 +78,35 @@ def last_json(result: subprocess.CompletedProcess[str]) -> dict:
 @pytest.fixture(scope="session")
 def after_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny shop with all its landing files, after `history` and before its first night."""
-    home = tmp_path_factory.mktemp("history")
-    shop.land(home)
-    history(home)
-    return home
+
+    def make(home: Path) -> None:
+        home.mkdir()
+        shop.land(home)
+        history(home)
+
+    return once(tmp_path_factory, "after-history", make)
 
 
 @pytest.fixture(scope="session")
 def clean(after_history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, two undisturbed nights later: what every other way of getting there must equal."""
-    home = tmp_path_factory.mktemp("clean") / "home"
-    shutil.copytree(after_history, home)
-    nights(home)
-    return home
+
+    def make(home: Path) -> None:
+        shutil.copytree(after_history, home)
+        nights(home)
+
+    return once(tmp_path_factory, "clean", make)
 
 
 @pytest.fixture(scope="session")
 def clean_first(after_history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One undisturbed night later."""
-    home = tmp_path_factory.mktemp("clean-first") / "home"
-    shutil.copytree(after_history, home)
-    nights(home, NIGHTS[:1])
-    return home
+
+    def make(home: Path) -> None:
+        shutil.copytree(after_history, home)
+        nights(home, NIGHTS[:1])
+
+    return once(tmp_path_factory, "clean-first", make)
 
 
 def serve(home: Path, conninfo: str) -> None:

@@ -9,6 +9,8 @@ from pipelines.bi.file import open_bi
 from pipelines.warehouse import open_warehouse
 from tests.e2e.conftest import command, last_json, settings_of
 
+pytestmark = pytest.mark.xdist_group("real-night")  # one worker makes what the tests of this file share
+
 NIGHT = "2017-01-08"
 
 

@@ -20,6 +20,8 @@ from tests.models.shop import MONDAY
 from tests.pipelines.learning import fill_lake, fill_products
 from tests.pipelines.scored import rows, run
 
+pytestmark = pytest.mark.xdist_group("wanted")  # one worker makes what the tests of this file share
+
 KINDS = ("copper kettle", "paper lamp")
 OLD, EACH, PEOPLE = 8, 6, 60
 OPENED = (30, 58, 86)

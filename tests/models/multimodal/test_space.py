@@ -17,6 +17,8 @@ from models.multimodal.retrieval import nearest
 from models.multimodal.space import Space
 from tests.models.multimodal.shapes import COLOURS, SHAPES, SMALL, epochs, made, pairs_of
 
+pytestmark = pytest.mark.xdist_group("space")  # one worker makes what the tests of this file share
+
 
 def quiet(row: dict[str, float]) -> None:
     pass

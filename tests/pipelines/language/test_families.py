@@ -25,6 +25,8 @@ from pipelines.warehouse import open_warehouse
 from tests.models.shop import MONDAY
 from tests.pipelines.learning import commit, fill_products
 
+pytestmark = pytest.mark.xdist_group("families")  # one worker makes what the tests of this file share
+
 COLOURS = ("red", "blue", "green", "black", "white", "yellow")
 KINDS = ("mug", "lamp", "chair", "jacket", "kettle")
 ITEMS = [f"{colour} {kind}" for colour in COLOURS for kind in KINDS]

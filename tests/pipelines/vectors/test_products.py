@@ -28,6 +28,8 @@ from tests.pipelines.learning import commit, fill_lake, fill_products
 from tests.pipelines.media.malformed import encoded
 from tests.pipelines.scored import run
 
+pytestmark = pytest.mark.xdist_group("space-of-products")  # one worker makes what the tests of this file share
+
 LAST = MONDAY + timedelta(30)
 NAMES = [(colour, shape) for colour in COLOURS for shape in SHAPES for _ in range(3)]
 ITEMS = [f"i{n:02d}" for n in range(len(NAMES))]
