@@ -19,21 +19,18 @@ SIMULATIONS = 100_000  # and its number of draws
 
 
 def load(folder: Path) -> dict[str, Any]:
-    """One file a campaign: the two policies [actions, positions]; one file a log: its columns, sorted by time."""
+    """One file a campaign: the two policies [actions, places], the Thompson prior's alpha and beta [2, actions]; one
+    file a log: its columns, sorted by time.
+    """
     sizes = {}
     for campaign in CAMPAIGNS:
         for name in ("random", "bts"):
             data = OpenBanditDataset(behavior_policy=name, campaign=campaign)
             kept = data.obtain_batch_bandit_feedback()
-            features = data.data.loc[:, data.data.columns.str.startswith("user_feature")]
-            codes = np.column_stack([features[column].astype("category").cat.codes for column in features])
-            items = data.item_context.sort_values("item_id")
-            kinds = [items[column].astype("category").cat.codes for column in items if column.startswith("item_feature")][1:]
             np.savez(
                 folder / f"{name}_{campaign}.npz",
                 action=kept["action"], position=kept["position"], reward=kept["reward"], propensity=kept["pscore"],
-                moment=np.unique(data.data["timestamp"], return_inverse=True)[1], user_features=codes,
-                item_features=np.column_stack([items["item_feature_0"], *kinds]),
+                moment=np.unique(data.data["timestamp"], return_inverse=True)[1],
             )  # fmt: skip
             sizes[f"{name}_{campaign}"] = int(kept["n_rounds"])
         common = {"n_actions": data.n_actions, "len_list": data.len_list, "random_state": SEED}
@@ -42,6 +39,7 @@ def load(folder: Path) -> dict[str, Any]:
             folder / f"policies_{campaign}.npz",
             bts=thompson.compute_batch_action_dist(n_sim=SIMULATIONS, n_rounds=1)[0],
             random=Random(**common).compute_batch_action_dist(n_rounds=1)[0],
+            prior=np.array([thompson.alpha, thompson.beta]),
         )
     return sizes
 
@@ -49,13 +47,12 @@ def load(folder: Path) -> dict[str, Any]:
 def estimate(file: str, shrinkage: float) -> dict[str, float]:
     """Value by each estimator of obp on the arrays in `file`, named as we name ours."""
     given = np.load(file)
-    rows = len(given["action"])
-    wide = {name: np.broadcast_to(given[name], (rows, *given[name].shape[-2:])) for name in ("policy", "model")}
+    wide = np.broadcast_to(given["policy"], given["model"].shape)
     return {
         name: float(
             estimator.estimate_policy_value(
                 reward=given["reward"], action=given["action"], position=given["position"], pscore=given["propensity"],
-                action_dist=wide["policy"], estimated_rewards_by_reg_model=wide["model"],
+                action_dist=wide, estimated_rewards_by_reg_model=given["model"],
             )
         )
         for name, estimator in {
