@@ -5,8 +5,8 @@ import numpy as np
 SEED = 20_180_101
 RESAMPLES = 2000
 MOST = 20_000
-"""More clusters than these are first put into so many groups at random: sums over groups are as independent, the
-variance that the resamples show is the same, and a million users take no longer than twenty thousand."""
+"""More clusters than these are first put into so many groups at random: sums over groups are as independent, ratios of
+them vary as much, and the resamples of a million users take no longer than those of twenty thousand."""
 _CELLS = 4_000_000
 
 
