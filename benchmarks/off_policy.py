@@ -31,6 +31,8 @@ from models.feedback.reward import cross_fit
 CAMPAIGNS = ("all", "men", "women")
 OTHER = {"random": "bts", "bts": "random"}
 EQUAL = 1e-9
+ROWS = 10_000
+"""Of a log, real or simulated."""
 RARE = 0.005
 """Of the simulated Thompson logger, the share that it leaves to chance; else much would never be shown."""
 
@@ -155,28 +157,31 @@ def furthest(found: dict[str, Any], theirs: dict[str, Any]) -> float:
 
 
 def simulated(folder: Path, draws: int) -> dict[str, Any]:
+    """Of the campaign with the most items."""
+    if not draws:
+        return {}
+    policies, generator = np.load(folder / "policies_all.npz"), np.random.default_rng(SEED)
+    clicks, none = policies["prior"]
+    rate = np.tile((clicks / (clicks + none))[:, None], policies["bts"].shape[1])
+    uniform, thompson = policies["random"], (1 - RARE) * policies["bts"] + RARE * policies["random"]
     found = {}
-    generator = np.random.default_rng(SEED)
-    for campaign in CAMPAIGNS if draws else ():
-        policies = np.load(folder / f"policies_{campaign}.npz")
-        clicks, none = policies["prior"]
-        rate = np.tile((clicks / (clicks + none))[:, None], policies["bts"].shape[1])
-        uniform, thompson = policies["random"], (1 - RARE) * policies["bts"] + RARE * policies["random"]
-        for title, logging, wanted in (("random", uniform, thompson), ("bts", thompson, uniform)):
-            found[f"{campaign}, {title} logs"] = held(rate, logging, wanted, draws, generator)
-            print(f"simulated {campaign}, {title} logs: {found[f'{campaign}, {title} logs']}", flush=True)
+    for title, logging, wanted in (("random logs", uniform, thompson), ("bts logs", thompson, uniform)):
+        found[title] = held(rate, logging, wanted, draws, generator)
+        print(f"simulated, {title}: {found[title]}", flush=True)
     return found
 
 
-def held(rate: np.ndarray, logging: np.ndarray, wanted: np.ndarray, draws: int, generator: Any) -> dict[str, Any]:
+def held(
+    rate: np.ndarray, logging: np.ndarray, wanted: np.ndarray, draws: int, generator: Any, rows: int = ROWS
+) -> dict[str, Any]:
     """Share of intervals that hold the truth, and root mean square of the relative error, over so many drawn logs.
 
     The reward model is the smoothed rate by item of one more log, drawn likewise.
     """
     truth = float((wanted * rate).sum(axis=0).mean())
-    rows: dict[str, list[tuple[bool, float, float]]] = {}
+    lines: dict[str, list[tuple[bool, float, float]]] = {}
     for _ in range(draws):
-        past, log = drawn(rate, logging, generator), drawn(rate, logging, generator)
+        past, log = drawn(rate, logging, generator, rows), drawn(rate, logging, generator, rows)
         actions = len(rate)
         shown, won = (
             np.bincount(past["action"], minlength=actions),
@@ -187,19 +192,19 @@ def held(rate: np.ndarray, logging: np.ndarray, wanted: np.ndarray, draws: int, 
         found = evaluate(*columns, n=500)
         named = dict(found.estimates) | ({"chosen": found.estimates[found.chosen]} if found.chosen else {})
         for name, one in named.items():
-            rows.setdefault(name, []).append((one.low <= truth <= one.high, one.value / truth - 1, one.high - one.low))
-    plain = float(np.mean([width for _, _, width in rows[IPS]]))
+            lines.setdefault(name, []).append((one.low <= truth <= one.high, one.value / truth - 1, one.high - one.low))
+    plain = float(np.mean([width for _, _, width in lines[IPS]]))
     return {
         name: {
-            "covers": round(float(np.mean([hit for hit, _, _ in lines])), 3),
-            "error": round(float(np.sqrt(np.mean([error**2 for _, error, _ in lines]))), 3),
-            "width_of_ips": round(float(np.mean([width for _, _, width in lines])) / plain, 3), "logs": len(lines),
+            "covers": round(float(np.mean([hit for hit, _, _ in each])), 3),
+            "error": round(float(np.sqrt(np.mean([error**2 for _, error, _ in each]))), 3),
+            "width_of_ips": round(float(np.mean([width for _, _, width in each])) / plain, 3), "logs": len(each),
         }
-        for name, lines in rows.items()
+        for name, each in lines.items()
     }  # fmt: skip
 
 
-def drawn(rate: np.ndarray, logging: np.ndarray, generator: Any, rows: int = 10_000) -> dict[str, np.ndarray]:
+def drawn(rate: np.ndarray, logging: np.ndarray, generator: Any, rows: int) -> dict[str, np.ndarray]:
     actions, places = rate.shape
     place = generator.integers(0, places, rows)
     action = np.empty(rows, dtype=int)

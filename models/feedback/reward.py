@@ -70,7 +70,8 @@ def cross_fit(columns: np.ndarray, reward: np.ndarray, cluster: np.ndarray, seed
         raise ValueError(f"{len(names)} clusters, fewer than {FOLDS} folds")
     fold = (np.random.default_rng(seed).permutation(len(names)) % FOLDS)[code]
     binary = bool(np.isin(reward, (0, 1)).all())
-    losses, made = {}, {}
+    losses: dict[str, float] = {}
+    made: dict[str, CrossFitted] = {}
     for name, learn in (BINARY if binary else OTHER).items():
         models = [learn(columns[fold != number], reward[fold != number]) for number in range(FOLDS)]
         made[name] = CrossFitted(name, losses, fold, models)
