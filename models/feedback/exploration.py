@@ -15,6 +15,8 @@ The number behind a draw is a hash of seed, the user's key and the place: a list
 filled beside it, in blocks or at once. The seed of a night is its date.
 """
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,10 +56,12 @@ class Pool:
 
     @classmethod
     def of(cls, lists: np.ndarray, candidates: np.ndarray, scores: np.ndarray) -> "Pool":
-        """Raises ValueError where a user's candidates repeat: an item would be drawn with twice its chance."""
+        """Raises ValueError where a user's candidates repeat, which would double a chance, or a score is no number."""
         ordered = np.sort(candidates, axis=1)
         if ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any():
             raise ValueError("a user's candidates hold an item twice")
+        if not np.isfinite(scores[candidates >= 0]).all():
+            raise ValueError("the score of a candidate is no number")
         left = candidates >= 0
         for ranked in lists.T:
             left &= candidates != ranked[:, None]
@@ -88,7 +92,7 @@ def explore(
     """Lists with some of their places drawn.
 
     `lists` int [U, k], the ranked items, −1 pads the end; `candidates` int [U, C], what rules let be drawn for the same
-    user, −1 is none, and `scores` float [U, C]; `keys` int [U], a number that stays the user's own. Padding is never
+    user, −1 is none, and `scores` float [U, C]; `keys` int [U], a number that stays the user's own (`keys_of`). Padding is never
     filled. With share 0 the lists come back as they are, each item with propensity 1.
     """
     items, drawn = lists.copy(), np.zeros(lists.shape, dtype=bool)
@@ -139,6 +143,12 @@ def _at(chances: np.ndarray, point: np.ndarray) -> np.ndarray:
     taken = (point[:, None] >= reached).sum(axis=1)
     last = chances.shape[1] - 1 - (chances[:, ::-1] > 0).argmax(axis=1)
     return np.asarray(np.minimum(taken, last))
+
+
+def keys_of(users: Iterable[str]) -> np.ndarray:
+    """uint64 [U]: a key of each user that depends on nothing but the id (BLAKE2b, 8 bytes)."""
+    made = [int.from_bytes(hashlib.blake2b(user.encode(), digest_size=8).digest(), "little") for user in users]
+    return np.array(made, dtype=np.uint64)
 
 
 def uniform(seed: int, keys: np.ndarray, place: int) -> np.ndarray:

@@ -27,7 +27,7 @@ from models.feedback.resampling import RESAMPLES, SEED, ends, resampled, sums
 IPS, SNIPS, DM, DR, SNDR, DROS = ESTIMATORS = ("ips", "snips", "dm", "dr", "sndr", "dros")
 CAP = 1 / 3
 LEAST_EFFECTIVE = 100
-"""Impressions that weighted ones must be worth (Kish 1965)."""
+"""Impressions that weighted ones must be worth (Kish 1965), and the fewest users that intervals are made of."""
 LEAST_REWARDS = 30
 """Rewards below which intervals are too narrow: with 12, simulated 95 % intervals held 76 %."""
 LEAST_SURE = 4.0
@@ -96,6 +96,8 @@ class Overlap:
         """Why no estimate may be trusted, or empty. A mean weight below 1 is what is wanted but never shown."""
         if self.rewards < LEAST_REWARDS:
             return f"{self.rewards:.0f} rewards in the logs, fewer than {LEAST_REWARDS}"
+        if self.clusters < LEAST_EFFECTIVE:
+            return f"{self.clusters} users or sessions in the logs, fewer than {LEAST_EFFECTIVE}"
         if abs(self.mean_weight - 1) > LEAST_SURE * self.mean_weight_error + 1e-9:
             return f"weights are {self.mean_weight:.3f} on average, not 1: the policy wants what the logs never show"
         return ""

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.feedback.exploration import Exploration, Filled, Pool, chance_of, explore, uniform
+from models.feedback.exploration import Exploration, Filled, Pool, chance_of, explore, keys_of, uniform
 
 INF = float("inf")
 
@@ -101,6 +101,18 @@ def test_other_nights_and_other_places_draw_anew() -> None:
 def test_what_cannot_be_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="share|temperature"):
         Exploration(**wrong)
+
+
+def test_keys_are_the_users_own() -> None:
+    keys = keys_of(["ann", "bob", "ann"])
+    assert keys[0] == keys[2] != keys[1] and keys.dtype == np.uint64
+    assert uniform(20_260_101, keys, 3)[0] == uniform(20_260_101, keys[2:], 3)[0]
+
+
+def test_scores_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(ValueError, match="no number"):
+        explore(np.array([[1]]), np.array([[2, -1]]), np.array([[np.nan, 0]]), np.array([0]), Exploration(0.1), 0)
+    explore(np.array([[1]]), np.array([[2, -1]]), np.array([[0, np.nan]]), np.array([0]), Exploration(0.1), 0)
 
 
 def test_candidates_that_repeat_are_refused() -> None:

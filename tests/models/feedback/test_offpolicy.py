@@ -145,6 +145,12 @@ def test_one_row_that_outweighs_all_others_rules_out_all_but_the_shrunken() -> N
     assert evaluate(logged, n=200).chosen is None
 
 
+def test_intervals_of_a_handful_of_users_are_not_gone_by() -> None:
+    logged, _ = drawn(5000, 6, RATE, LOGGING, WANTED)
+    found = evaluate(replace(logged, cluster=np.arange(5000) % 40), n=200)
+    assert found.chosen is None and found.sentence == "40 users or sessions in the logs, fewer than 100"
+
+
 @pytest.mark.parametrize(
     ("column", "value", "said"),
     [
