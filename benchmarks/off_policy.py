@@ -35,6 +35,8 @@ ROWS = 10_000
 """Of a log, real or simulated."""
 RARE = 0.005
 """Of the simulated Thompson logger, the share that it leaves to chance; else much would never be shown."""
+SMOOTHING = 200
+"""Impressions with the overall rate that every item of the simulated reward model is given."""
 
 
 def main() -> None:
@@ -179,29 +181,32 @@ def held(
     The reward model is the smoothed rate by item of one more log, drawn likewise.
     """
     truth = float((wanted * rate).sum(axis=0).mean())
-    lines: dict[str, list[tuple[bool, float, float]]] = {}
+    actions, places = rate.shape
+    lines: dict[str, list[tuple[float, float, float]]] = {}
     for _ in range(draws):
-        past, log = drawn(rate, logging, generator, rows), drawn(rate, logging, generator, rows)
-        actions = len(rate)
-        shown, won = (
-            np.bincount(past["action"], minlength=actions),
-            np.bincount(past["action"], past["reward"], actions),
-        )
-        table = np.tile(((won + 200 * past["reward"].mean()) / (shown + 200))[:, None], rate.shape[1])
-        columns = _columns(log, wanted, table[None], np.zeros(len(log["action"]), dtype=int))
-        found = evaluate(*columns, n=500)
+        past, log = (drawn(rate, logging, generator, rows) for _ in range(2))
+        shown = np.bincount(past["action"], minlength=actions)
+        won = np.bincount(past["action"], past["reward"], actions)
+        smoothed = (won + SMOOTHING * past["reward"].mean()) / (shown + SMOOTHING)
+        table = np.tile(smoothed[:, None], places)[None]
+        found = evaluate(*_columns(log, wanted, table, np.zeros(rows, dtype=int)), n=500)
         named = dict(found.estimates) | ({"chosen": found.estimates[found.chosen]} if found.chosen else {})
         for name, one in named.items():
-            lines.setdefault(name, []).append((one.low <= truth <= one.high, one.value / truth - 1, one.high - one.low))
-    plain = float(np.mean([width for _, _, width in lines[IPS]]))
+            lines.setdefault(name, []).append((one.value, one.low, one.high))
+    plain = np.array(lines[IPS])
+    return {name: _held(np.array(each), truth, float((plain[:, 2] - plain[:, 1]).mean())) for name, each in lines.items()}
+
+
+def _held(each: np.ndarray, truth: float, plain: float) -> dict[str, float]:
+    """`each` [logs, 3]: value, low, high. `truth_below`: the truth is lower than the interval says it can be."""
+    value, low, high = each.T
     return {
-        name: {
-            "covers": round(float(np.mean([hit for hit, _, _ in each])), 3),
-            "error": round(float(np.sqrt(np.mean([error**2 for _, error, _ in each]))), 3),
-            "width_of_ips": round(float(np.mean([width for _, _, width in each])) / plain, 3), "logs": len(each),
-        }
-        for name, each in lines.items()
-    }  # fmt: skip
+        "covers": round(float(((low <= truth) & (truth <= high)).mean()), 3),
+        "truth_below": round(float((truth < low).mean()), 3),
+        "error": round(float(np.sqrt(((value / truth - 1) ** 2).mean())), 3),
+        "width_of_ips": round(float((high - low).mean()) / plain, 3),
+        "logs": len(each),
+    }
 
 
 def drawn(rate: np.ndarray, logging: np.ndarray, generator: Any, rows: int) -> dict[str, np.ndarray]:
