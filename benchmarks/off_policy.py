@@ -194,7 +194,9 @@ def held(
         for name, one in named.items():
             lines.setdefault(name, []).append((one.value, one.low, one.high))
     plain = np.array(lines[IPS])
-    return {name: _held(np.array(each), truth, float((plain[:, 2] - plain[:, 1]).mean())) for name, each in lines.items()}
+    return {
+        name: _held(np.array(each), truth, float((plain[:, 2] - plain[:, 1]).mean())) for name, each in lines.items()
+    }
 
 
 def _held(each: np.ndarray, truth: float, plain: float) -> dict[str, float]:

@@ -92,8 +92,8 @@ def explore(
     """Lists with some of their places drawn.
 
     `lists` int [U, k], the ranked items, −1 pads the end; `candidates` int [U, C], what rules let be drawn for the same
-    user, −1 is none, and `scores` float [U, C]; `keys` int [U], a number that stays the user's own (`keys_of`). Padding is never
-    filled. With share 0 the lists come back as they are, each item with propensity 1.
+    user, −1 is none, and `scores` float [U, C]; `keys` int [U], a number that stays the user's own (`keys_of`). Padding
+    is never filled. With share 0 the lists come back as they are, each item with propensity 1.
     """
     items, drawn = lists.copy(), np.zeros(lists.shape, dtype=bool)
     propensity = np.where(lists >= 0, 1.0, 0.0)
