@@ -102,14 +102,16 @@ def explore(
     pool = Pool.of(lists, candidates, scores)
     for place in range(how.keep, lists.shape[1]):
         rows = np.flatnonzero(lists[:, place] >= 0)
-        here = Pool(pool.items[rows], pool.scores[rows], pool.left[rows])
-        chances = here.chances(how)
-        taken = _at(chances, uniform(seed, keys[rows], place))
+        some, point = pool.left[rows].any(axis=1), uniform(seed, keys[rows], place)
+        propensity[rows, place] = np.where(some, 1 - how.share, 1.0)
+        opened = some & (point >= 1 - how.share)  # only these few need the chances of the pool
+        rows, point = rows[opened], point[opened]
+        chances = Pool(candidates[rows], pool.scores[rows], pool.left[rows]).chances(how)
+        taken = _at(chances, point)
         propensity[rows, place] = chances[np.arange(len(rows)), taken]
-        other = np.flatnonzero(taken)
-        items[rows[other], place] = here.items[other, taken[other] - 1]
-        drawn[rows[other], place] = True
-        pool.left[rows[other], taken[other] - 1] = False
+        items[rows, place] = candidates[rows, taken - 1]
+        drawn[rows, place] = True
+        pool.left[rows, taken - 1] = False
     return Filled(items, propensity, drawn)
 
 
