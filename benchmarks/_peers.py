@@ -29,6 +29,7 @@ PEERS: dict[str, tuple[str, ...]] = {
     "faiss": ("faiss-cpu==1.15.1",),
     "duckdb": ("duckdb==1.5.6",),  # the project's own version, without the project
     "polars": ("polars==2.1.0",),
+    "obp": ("obp==0.4.1", "pandas==1.5.3", "numpy==1.26.4", "torch==2.13.0"),  # newer ones refuse 3.11
 }
 """What each peer needs, by the name a benchmark asks for. torch is the project's own version: where PIP_FIND_LINKS
 offers a CPU build it is taken, as in `make setup`."""

@@ -74,6 +74,7 @@ def wanted(sequences: str, shop: str, reviews: str = "", search: str = "") -> li
         Wanted("scoring", ("--data", sequences)),
         Wanted("preprocess", ("--data", shop)),
         Wanted("nights", ("--data", shop)),
+        Wanted("off_policy", ()),
         Wanted("aspects", ()),
         Wanted("intent", ()),
         Wanted("masking", ()),
