@@ -12,6 +12,8 @@ titles without a picture teach words alone. What ships decides everything on a t
   with the same title counts as a miss. `image_to_title`: likewise; equal titles come in random order.
 - `attributes`: share told rightly, unknown classes counted as wrong, from the picture, the title, and both. `headroom`:
   share of the products that one modality tells and the better one does not: no fusion that only chooses gains more.
+  `in_space`: the same from the learned vectors alone, without the linear machine on the title's n-grams that ships
+  beside them: what the picture's tower tells, what the title's tells, and what their fusion does.
 - `removed`: the same for every combination of modalities that is left at scoring time, with the share of the ten
   nearest judged products that agree on the attribute.
 - `intervals`: 95 %, by bootstrap over products; `fused_minus_best`: product by product, minus the better of the two.
@@ -32,7 +34,7 @@ import numpy as np
 from benchmarks._measure import watching
 from benchmarks._pictures import read_pictures
 from models.metrics import bootstrap_interval, paired_interval
-from models.multimodal.configs import CONFIGS, IMAGE, KINDS, TEXT, Config
+from models.multimodal.configs import CONFIGS, FUSED, IMAGE, KINDS, TEXT, Config
 from models.multimodal.learning import Products, codes_of, learn
 from models.multimodal.media import Media, Prepared
 from models.multimodal.retrieval import found_at, nearest
@@ -131,6 +133,9 @@ def measured(
     answer["attributes"] = {
         name: attribute({k: found["right"][name] for k, found in removed.items()}) for name in space.classes
     }
+    spoken = told_in_space(space, judged, store)
+    for name, found in answer["attributes"].items():
+        found["in_space"] = compared({kind: right[name] for kind, right in spoken.items()})
     answer["removed"] = {
         kept: {
             name: {"told": _mean(found["right"][name]), "neighbours": _mean(found["alike"][name])}
@@ -189,22 +194,42 @@ def left(
     for name, chances in space.guesses(store, hidden).items():
         answer = np.array([value or "" for value in judged.labels[name]])
         known = answer != ""
-        said = np.array(space.classes[name])[chances.argmax(axis=1)]
-        right[name] = (said == answer)[known].astype(np.float64)
+        right[name] = _right(space, judged, name, chances)
         agree[name] = (answer[beside] == answer[:, None])[known].mean(axis=1)
     return {"right": right, "alike": agree}
 
 
+def told_in_space(space: Space, judged: Shop, store: Prepared) -> dict[str, dict[str, np.ndarray]]:
+    """By tower and for the fusion of both, by attribute: whether each product's is told rightly from vectors alone."""
+    _, logs = space.readings(store)
+    return {
+        reading: {name: _right(space, judged, name, logs[reading][name]) for name in space.classes}
+        for reading in (IMAGE, TEXT, FUSED)
+    }
+
+
+def _right(space: Space, judged: Shop, name: str, chances: np.ndarray) -> np.ndarray:
+    """Float [known]: of the products whose attribute is known, whether the likeliest class is the right one."""
+    answer = np.array([value or "" for value in judged.labels[name]])
+    said = np.array(space.classes[name])[chances.argmax(axis=1)]
+    return (said == answer)[answer != ""].astype(np.float64)
+
+
 def attribute(right: dict[str, np.ndarray]) -> dict[str, Any]:
     """Of one attribute, from whether each product's was told by each combination, float [n]."""
-    values = {"image": right[IMAGE], "text": right[TEXT], "fused": right[f"{IMAGE}+{TEXT}"]}
+    values = {IMAGE: right[IMAGE], TEXT: right[TEXT], FUSED: right[f"{IMAGE}+{TEXT}"]}
+    return compared(values) | {"nothing": _mean(right["none"])}
+
+
+def compared(values: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Picture, title and both, float [n] each: shares, and both minus the better one, product by product."""
     best, other = sorted((IMAGE, TEXT), key=lambda kind: -values[kind].mean())
     return {
-        **{name: _mean(told) for name, told in values.items()}, "nothing": _mean(right["none"]), "best_single": best,
-        "fused_minus_best": round(float((values["fused"] - values[best]).mean()), 4),
+        **{name: _mean(told) for name, told in values.items()}, "best_single": best,
+        "fused_minus_best": round(float((values[FUSED] - values[best]).mean()), 4),
         "headroom": _mean((values[other] > values[best]).astype(np.float64)),
         "intervals": {name: _ends(bootstrap_interval(told, SEED)) for name, told in values.items()}
-        | {"fused_minus_best": _ends(paired_interval(values["fused"], values[best], SEED))},
+        | {"fused_minus_best": _ends(paired_interval(values[FUSED], values[best], SEED))},
     }  # fmt: skip
 
 

@@ -103,6 +103,18 @@ class Space:
         """Chances float64 [n, classes] of each attribute from all that is known of each product; where that is nothing,
         the shares seen in training. `hidden`: kinds that are not looked at.
         """
+        here, logs = self.readings(media, hidden)
+        return {
+            name: pooled({reading: found[name] for reading, found in logs.items()}, here, self.pools[name])
+            for name in self.classes
+        }
+
+    def readings(
+        self, media: Media | Prepared, hidden: Sequence[str] = ()
+    ) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
+        """What is looked at, bool [n, kinds], and the log chances [n, classes] of each attribute by who says so: each
+        tower, the title's n-grams, and the fusion of what is looked at. What `guesses` pools.
+        """
         store = self.prepared(media)
         here = store.present & [kind in self.kinds and kind not in hidden for kind in KINDS]
         heard = hear(self.net, store, self.device)
@@ -110,10 +122,7 @@ class Space:
         logs[PHRASES] = self.phrases.logs(store.read.bags, store.present[:, KINDS.index(TEXT)])
         vectors = {kind: found.vectors for kind, found in heard.items()}
         logs[FUSED] = self._fused(vectors, {kind: here[:, KINDS.index(kind)] for kind in heard})[1]
-        return {
-            name: pooled({reading: found[name] for reading, found in logs.items()}, here, self.pools[name])
-            for name in self.classes
-        }
+        return here, logs
 
     def prepared(self, media: Media | Prepared) -> Prepared:
         """The products as the towers read them; worth keeping where they are asked about more than once."""

@@ -80,6 +80,9 @@ def test_other_test_products_are_judged_and_their_ids_are_not_learned_from(tmp_p
             assert 0 <= low <= found[name] <= high <= 1
         best = max(found["image"], found["text"])
         assert found["fused_minus_best"] == pytest.approx(found["fused"] - best, abs=2e-4)
+        towers = found["in_space"]
+        gain = towers["fused"] - max(towers["image"], towers["text"])
+        assert towers["fused_minus_best"] == pytest.approx(gain, abs=2e-4)
     assert set(said["removed"]) == {"image+text", "image", "text", "none"}
     assert said["removed"]["none"]["shape"]["neighbours"] <= said["removed"]["image+text"]["shape"]["neighbours"]
 
