@@ -96,19 +96,12 @@ def begin(settings: Settings, family: str, until: date | None, progress: Report 
     transformer_of(chosen)
     if chosen.days is not None:
         settings = replace(settings, training_days=chosen.days)
-    until = until or newest_day(settings)
+    until = until or lake.newest_day(settings)
     cutoff = until - timedelta(settings.test_days)
     split = split_at(settings, cutoff, until)
     available = availability(lake.products(settings, cutoff), split.train.items, cutoff)
     staging.require_whole(settings)  # after the reading, so that a `publish-lake` killed during it is seen too
     return Run(settings, family, cutoff, until, split, available, progress or (lambda _: None))
-
-
-def newest_day(settings: Settings) -> date:
-    days = lake.landed_days(settings)
-    if not days:
-        raise NightmarketError("the lake holds no events to train on; run `nightmarket history` first")
-    return days[-1]
 
 
 def transformer_of(chosen: Choices) -> "Transformer":

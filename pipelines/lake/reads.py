@@ -12,6 +12,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from pipelines.contracts import EARLY_DAYS, ENTITIES, EVENT_DATE, EVENTS, IS_DUPLICATE, LANDING_DATE, PRODUCTS, USERS
+from pipelines.errors import NightmarketError
 from pipelines.lake.summaries import Summary, bring_up_to_date, summary
 from pipelines.lake.tables import active_files, dataset, partition_column, schema_of
 from pipelines.settings import Batch, Settings
@@ -229,3 +230,11 @@ def _newest(settings: Settings, name: str, as_of: date) -> pa.Table:
 def landed_days(settings: Settings) -> list[date]:
     """Event dates with committed rows, in order."""
     return sorted(active_files(settings, EVENTS.name))
+
+
+def newest_day(settings: Settings) -> date:
+    """The newest event date with committed rows. Raises NightmarketError where there is none."""
+    days = landed_days(settings)
+    if not days:
+        raise NightmarketError("the lake holds no events; run `nightmarket history` first")
+    return days[-1]

@@ -34,10 +34,7 @@ def look_up(
     asked = query.strip().lower()
     if not asked:
         raise UsageError("there is no word to search for")
-    days = lake.landed_days(settings)
-    if night is None and not days:
-        raise NightmarketError("the lake holds no events; run `nightmarket history` first")
-    night = night or days[-1]
+    night = night or lake.newest_day(settings)
     shop = searched(settings, night, keep=False)
     if shop is None:
         raise NightmarketError(f"nothing is on sale on {night}: no product of the lake is available that day")

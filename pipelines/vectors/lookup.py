@@ -24,10 +24,7 @@ def look_up_pictures(settings: Settings, words: str, night: date | None, places:
     asked = words.strip()
     if not asked:
         raise UsageError("there is no word to search for")
-    days = lake.landed_days(settings)
-    if night is None and not days:
-        raise NightmarketError("the lake holds no events; run `nightmarket history` first")
-    night = night or days[-1]
+    night = night or lake.newest_day(settings)
     space = space_as_of(settings, night)
     if space is None or IMAGE not in space.kinds:
         raise NightmarketError(

@@ -21,7 +21,7 @@ from pipelines.contracts import CONTENT_HASH, PRODUCT_AUDIO, PRODUCT_IMAGES
 from pipelines.errors import NightmarketError, TooLittle, UsageError
 from pipelines.language.trial import CHAMPION, FLOOR, LEARNED, NDCG, Metric, Trial, interval, keep, standing
 from pipelines.settings import Settings
-from pipelines.training_run import MULTIMODAL, Choices, Report, newest_day
+from pipelines.training_run import MULTIMODAL, Choices, Report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,7 +65,7 @@ def train_multimodal(settings: Settings, until: date | None, say: Report, choice
     if choices.config not in CONFIGS:
         raise UsageError(f"unknown config {choices.config!r} of {MULTIMODAL}; known: {', '.join(CONFIGS)}")
     config = CONFIGS[choices.config]
-    until = until or newest_day(settings)
+    until = until or lake.newest_day(settings)
     cutoff = until - timedelta(settings.test_days)
     champion = standing(settings, MULTIMODAL, cutoff)
     before = catalogue(settings, cutoff, config.pictures.size, config.sounds.seconds)

@@ -158,7 +158,7 @@ def test_wrong_uses_are_said_in_one_line(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     with pytest.raises(UsageError, match="unknown model family 'nlp'; known: recommender"):
         train(settings, "nlp")
-    with pytest.raises(NightmarketError, match="no events to train on; run `nightmarket history` first"):
+    with pytest.raises(NightmarketError, match="holds no events; run `nightmarket history` first"):
         train(settings, "recommender")
     with pytest.raises(UsageError, match="unknown config 'huge'; known: base, quick"):
         train(settings, "recommender", choices=Choices(config="huge"))
