@@ -5,7 +5,8 @@ Keeps the disk from filling: deletes lake files that no kept version needs, and 
 
 * **When**: every Sunday at 12:00 UTC, once it is switched on. By hand it is **a dry run unless you switch that off**:
   the log says how many files would go.
-* **Reads and deletes**: lake files older than `vacuum_days`, audit pages older than `bi_history_days`, Airflow's task
+* **Reads and deletes**: lake files older than `vacuum_days`, reports older than `bi_history_days`, media vectors of
+  towers that are champion on no night since, Airflow's task
   logs older than `log_days` (all in `settings.yaml`). Landing files are never touched: everything can be made again
   from them.
 * Older lake versions cannot identify training data afterwards.
