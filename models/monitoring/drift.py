@@ -78,17 +78,23 @@ def numbers(
     few rows.
     """
     units = units or Units(len(now), len(then))
+    tables = binned(now, then, units)
+    return None if tables is None else compared(*tables, level, units)
+
+
+def binned(now: np.ndarray, then: np.ndarray, units: Units) -> tuple[np.ndarray, np.ndarray] | None:
+    """Rows of each bin tonight and before, int64 [B] each; the last bin is of what is missing."""
     bins = min(BINS, min(units.now, units.then) // ROWS_A_BIN)
     if bins < 2:
         return None
-    pooled = np.concatenate([now, then]).astype(np.float64)
+    pooled = np.concatenate([now, then])
     missing = np.isnan(pooled)
-    known = np.sort(pooled[~missing])
-    edges = np.unique(known[np.arange(1, bins) * len(known) // bins]) if len(known) else known
+    known = pooled[~missing]
+    places = np.arange(1, bins) * len(known) // bins
+    edges = np.unique(np.partition(known, places)[places]) if len(known) else known
     bin_of = np.where(missing, len(edges) + 1, np.searchsorted(edges, pooled, side="right"))
-    tonight = np.bincount(bin_of[: len(now)], minlength=len(edges) + 2)
-    before = np.bincount(bin_of[len(now) :], minlength=len(edges) + 2)
-    return compared(tonight, before, level, units)
+    tonight, before = (np.bincount(part, minlength=len(edges) + 2) for part in np.split(bin_of, [len(now)]))
+    return tonight, before
 
 
 def categories(
