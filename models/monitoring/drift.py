@@ -8,12 +8,12 @@ wrong on more than a third of the days with 200 rows, and never with 100,000. He
 above both
 
 * `FLOOR`, the least change worth a person's time, however sure; and
-* the value that chance exceeds with probability `level`. Where a bin is expected to hold fewer than `MANY` rows that
-  value is drawn: bins are made from both samples together, so without drift tonight's rows are a random choice of all
-  rows, and tables with the same margins say exactly what such choices give (seeded; empty bins and all). Otherwise it
-  is that of chi-square.
+* the value that chance exceeds with probability `level`: that of chi-square. Where a bin is expected to hold fewer
+  than `ROWS_A_BIN` rows, which chi-square is not made for, it is drawn: bins are made from both samples together, so
+  without drift tonight's rows are a random choice of all rows, and tables with the same margins say exactly what such
+  choices give (seeded; empty bins and all).
 
-`level_of` divides the stated rate of a night by the columns tested in it (Bonferroni), which holds however much
+`LEVEL` is the stated rate of a night divided by the `TESTS` that it may hold (Bonferroni), which holds however much
 columns depend on each other.
 
 Rows of one person or basket go together, and count for less than rows that do not: `units` says how many independent
@@ -28,15 +28,15 @@ from functools import lru_cache
 import numpy as np
 
 FLOOR = 0.1
-COLUMN_LEVEL, NIGHT_LEVEL = 0.001, 0.01
-"""False alarms: at most this share of no-drift tests of one column, and of nights without any drift."""
+NIGHT_LEVEL, TESTS = 0.01, 100
+"""False alarms: at most on this share of nights without any drift, with at most so many tests a night."""
+LEVEL = NIGHT_LEVEL / TESTS
 BINS, ROWS_A_BIN = 10, 40
 """At most so many bins of equal frequency, and no more than leave each so many rows of the smaller sample."""
 LEAST = 2 * ROWS_A_BIN
 """With fewer independent rows on either side nothing is said."""
-MANY = 100
-DRAWS_BEYOND = 40
-"""Draws that are expected beyond the threshold: its own noise is then a sixth of the level."""
+DRAWS_BEYOND = 10
+"""Draws that are expected beyond the threshold: its own noise is then a third of the level, to either side."""
 MOST_DRAWS = 200_000
 SEED = 20_180_101
 NEW_FLOOR = 0.01
@@ -64,14 +64,12 @@ class Units:
     then: int
 
 
-def level_of(columns: int) -> float:
-    """The level of each of so many tests: at most 0.001, and together at most 0.01 a night."""
-    return min(COLUMN_LEVEL, NIGHT_LEVEL / max(columns, 1))
+def level_of(tests: int) -> float:
+    """The level of each of so many tests in a night; the same for up to `TESTS`, so that no test moves another's."""
+    return NIGHT_LEVEL / max(tests, TESTS)
 
 
-def numbers(
-    now: np.ndarray, then: np.ndarray, level: float = COLUMN_LEVEL, units: Units | None = None
-) -> Tested | None:
+def numbers(now: np.ndarray, then: np.ndarray, level: float = LEVEL, units: Units | None = None) -> Tested | None:
     """PSI of a numeric column; `now` float [n], `then` float [m], NaN is missing and a bin of its own.
 
     Bins of equal frequency in both samples together; where values repeat, as zeros do, there are fewer. None with too
@@ -98,7 +96,7 @@ def binned(now: np.ndarray, then: np.ndarray, units: Units) -> tuple[np.ndarray,
 
 
 def categories(
-    now: Sequence[Hashable], then: Sequence[Hashable], level: float = COLUMN_LEVEL, units: Units | None = None
+    now: Sequence[Hashable], then: Sequence[Hashable], level: float = LEVEL, units: Units | None = None
 ) -> Tested | None:
     """PSI of a column of categories; None among the values is a category of its own.
 
@@ -107,9 +105,7 @@ def categories(
     return counted(*_tables(now, then), level, units)
 
 
-def counted(
-    now: np.ndarray, then: np.ndarray, level: float = COLUMN_LEVEL, units: Units | None = None
-) -> Tested | None:
+def counted(now: np.ndarray, then: np.ndarray, level: float = LEVEL, units: Units | None = None) -> Tested | None:
     """The same from counts: `now`, `then` int [C], rows of each category, in one order of categories."""
     units = units or Units(int(now.sum()), int(then.sum()))
     smaller = min(units.now, units.then)
@@ -144,7 +140,7 @@ def psi(now: np.ndarray, then: np.ndarray) -> np.ndarray:
 
 
 def unknown(
-    now: Sequence[Hashable], then: Sequence[Hashable], level: float = COLUMN_LEVEL, units: Units | None = None
+    now: Sequence[Hashable], then: Sequence[Hashable], level: float = LEVEL, units: Units | None = None
 ) -> Tested | None:
     """The share of tonight's rows whose category the reference has not got.
 
@@ -170,7 +166,7 @@ def unknown(
 
 
 def share(
-    now: tuple[int, int], then: tuple[int, int], level: float = COLUMN_LEVEL, units: Units | None = None
+    now: tuple[int, int], then: tuple[int, int], level: float = LEVEL, units: Units | None = None
 ) -> Tested | None:
     """|share tonight − share before|, such as of nulls; `now`, `then`: how many, of how many.
 
@@ -183,9 +179,7 @@ def share(
         return None
     value = abs(now[0] / n - then[0] / m)
     together = _scaled(np.array([now[0] + then[0], n + m - now[0] - then[0]]), sizes)
-    drawn = _choices(together, sizes.now, level)[:, 0]
-    apart = np.abs(drawn / sizes.now - (together[0] - drawn) / sizes.then)
-    threshold = max(SHARE_FLOOR, _upper(apart, level))
+    threshold = max(SHARE_FLOOR, _apart(together, sizes, level))
     return Tested(value, threshold, n, m, 2, value > threshold)
 
 
@@ -197,11 +191,24 @@ def _by_chance(together: np.ndarray, sizes: Units, level: float) -> float:
     if len(together) < 2:
         return 0.0
     together = _scaled(together, sizes)
-    if together.min() / together.sum() * min(sizes.now, sizes.then) >= MANY:
+    if together.min() / together.sum() * min(sizes.now, sizes.then) >= ROWS_A_BIN:
         from scipy.special import chdtri
 
         return float(chdtri(len(together) - 1, level)) * (1 / sizes.now + 1 / sizes.then)
     return _drawn(tuple(together.tolist()), sizes, level)
+
+
+def _apart(together: np.ndarray, sizes: Units, level: float) -> float:
+    """The distance of two shares that chance exceeds with probability `level`, of rows with these margins, int [2]."""
+    if not together.min():
+        return 0.0
+    if together.min() / together.sum() * min(sizes.now, sizes.then) >= ROWS_A_BIN:
+        from scipy.special import ndtri
+
+        mean = together[0] / together.sum()
+        return float(ndtri(1 - level / 2)) * math.sqrt(mean * (1 - mean) * (1 / sizes.now + 1 / sizes.then))
+    drawn = _choices(together, sizes.now, level)[:, 0]
+    return _upper(np.abs(drawn / sizes.now - (together[0] - drawn) / sizes.then), level)
 
 
 @lru_cache(maxsize=512)

@@ -45,21 +45,23 @@ def test_thresholds_are_those_of_chi_square_where_every_bin_is_full() -> None:
     assert tested.threshold == drift.FLOOR  # 0.0279 is less than anybody would get up for
 
 
-def test_thresholds_of_small_samples_lie_near_chi_square_but_are_drawn() -> None:
-    found = drift._by_chance(np.full(5, 80), Units(200, 200), 0.001)
-    assert found == pytest.approx(18.467 * 2 / 200, rel=0.06)
-    rare = drift._by_chance(np.array([391, 3, 3, 3]), Units(200, 200), 0.001)  # empty bins: chi-square says 0.1627
-    assert rare < 0.12
+def test_the_threshold_is_drawn_where_a_bin_is_thin() -> None:
+    margin = np.array([300, 92, 4, 4])
+    found = drift._by_chance(margin, Units(200, 200), 0.001)
+    now = np.random.default_rng(1).multivariate_hypergeometric(margin, 200, size=50_000)
+    beyond = float((drift.psi(now, margin - now) > found).mean())
+    assert 0.0004 < beyond < 0.0017  # 0.001, by draws of its own
+    assert found < 16.27 * 2 / 200  # chi-square with 3 degrees says too much, the thin bins being what they are
 
 
 @pytest.mark.parametrize("n", [200, 1_000])
 def test_no_drift_hardly_ever_alarms(n: int) -> None:
     alarms = [drift.numbers(*GENERATOR.lognormal(size=(2, n))) for _ in range(300)]
-    assert sum(found is not None and found.alarm for found in alarms) <= 3  # 0.3 expected
+    assert sum(found is not None and found.alarm for found in alarms) <= 1  # 0.03 expected
 
 
-def test_half_a_deviation_alarms_at_a_thousand_rows_and_seven_tenths_at_two_hundred() -> None:
-    for n, shift in ((1_000, 0.5), (200, 0.7)):
+def test_half_a_deviation_alarms_at_a_thousand_rows_and_eight_tenths_at_two_hundred() -> None:
+    for n, shift in ((1_000, 0.5), (200, 0.8)):
         found = [drift.numbers(GENERATOR.normal(shift, 1, n), GENERATOR.normal(size=n)) for _ in range(100)]
         assert sum(one is not None and one.alarm for one in found) >= 95
 
@@ -136,9 +138,9 @@ def test_shares() -> None:
     found = drift.share((10, 1_000), (0, 1_000))  # beyond chance, but less than 2 points
     assert found is not None and not found.alarm and found.threshold == drift.SHARE_FLOOR
     found = drift.share((20, 200), (10, 200))  # 5 points: chance alone goes further
-    assert found is not None and not found.alarm and 0.07 < found.threshold < 0.13
+    assert found is not None and not found.alarm and 0.08 < found.threshold < 0.14
 
 
 def test_a_night_of_many_columns_shares_one_per_cent() -> None:
-    assert drift.level_of(1) == drift.level_of(10) == 0.001
-    assert drift.level_of(40) == 0.01 / 40
+    assert drift.level_of(1) == drift.level_of(100) == drift.LEVEL == 0.01 / 100
+    assert drift.level_of(400) == 0.01 / 400
