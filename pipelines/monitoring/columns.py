@@ -1,8 +1,8 @@
 """Columns of features and scores against those of an earlier night.
 
 Features stand for the newest night only, so each night keeps a profile of them: cells of equal frequency and the rows
-in each. Tonight's values are counted into the cells of the earlier night; neighbours are then joined to bins that are
-equally full in both together, which is what `models.monitoring.drift` asks for. Scores of earlier nights are kept.
+in each. Tonight's values are counted into the cells of the earlier night, and neighbours joined to bins that are about
+equally full. Scores of earlier nights are kept as they are.
 
 The same users and items stand on both sides, which makes chance go less far than the thresholds allow for.
 """
@@ -130,13 +130,8 @@ def _counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 def _cells(now: np.ndarray, then: np.ndarray, level: float) -> Tested | None:
     units = Units(int(now.sum()), int(then.sum()))
-    bins = min(drift.BINS, min(units.now, units.then) // drift.ROWS_A_BIN)
-    if bins < 2:
-        return None
-    known = (now + then)[:-1]
-    before = np.cumsum(known) - known
-    bin_of = np.append(before * bins // max(int(known.sum()), 1), bins)
-    return drift.compared(*(np.bincount(bin_of, side, bins + 1).astype(np.int64) for side in (now, then)), level, units)
+    bins = drift.bins_for(units)
+    return drift.compared(*drift.joined(now, then, bins), level, units) if bins > 1 else None
 
 
 def _values(now: np.ndarray, then: np.ndarray, level: float) -> Tested | None:

@@ -8,11 +8,14 @@ import pyarrow.compute as pc
 
 from models.metrics import coverage
 from models.monitoring import exposure
+from models.sample import drawn
 from pipelines.contracts import SCORES_RECOMMENDATIONS
 from pipelines.warehouse import Warehouse
 
 DAYS = 28
 """Popularity is purchases in as many days, and a user's own taste what they bought in them."""
+MOST_USERS = 10_000
+"""Users whose categories are compared, at most: a row of all categories for each would not fit."""
 
 
 def measures(connection: Warehouse, day: date) -> dict[str, float]:
@@ -45,10 +48,6 @@ def _of(
     bought = np.bincount(own[:, 0], minlength=len(lists))
     with np.errstate(invalid="ignore"):
         taste = np.bincount(own[:, 0], popularity[own[:, 1]], len(lists)) / bought
-    cell = own[:, 0] * categories + category[own[:, 1]]
-    profile = np.bincount(cell, minlength=len(lists) * categories).reshape(len(lists), categories)
-    profile = profile / np.maximum(bought, 1)[:, None]
-    listed = exposure.category_shares(lists, category, categories)
     return {
         f"coverage@{lists.shape[1]}": coverage(lists, len(popularity)),
         "ARP": _mean(exposure.average_popularity(lists, popularity)),
@@ -57,8 +56,19 @@ def _of(
         "Gini of exposure": exposure.gini(places),
         "entropy of exposure": exposure.entropy(places),
         "PopLift": exposure.group_lift(lists, popularity, taste),
-        "calibration KL of categories": _mean(exposure.calibration(profile, listed)),
+        "calibration KL of categories": _mean(_calibration(lists, category, categories, own)),
     }
+
+
+def _calibration(lists: np.ndarray, category: np.ndarray, categories: int, own: np.ndarray) -> np.ndarray:
+    chosen = drawn(np.unique(own[:, 0]), MOST_USERS)
+    place = np.full(len(lists), -1)
+    place[chosen] = np.arange(len(chosen))
+    rows = own[place[own[:, 0]] >= 0]
+    cell = place[rows[:, 0]] * categories + category[rows[:, 1]]
+    taken = np.bincount(cell, minlength=len(chosen) * categories).reshape(len(chosen), categories)
+    profile = taken / np.maximum(taken.sum(axis=1, keepdims=True), 1)
+    return exposure.calibration(profile, exposure.category_shares(lists[chosen], category, categories))
 
 
 def _own(connection: Warehouse, day: date, users: pa.Array, items: pa.Table) -> np.ndarray:

@@ -88,6 +88,13 @@ def test_repeated_values_make_fewer_bins() -> None:
     assert found is not None and found.bins <= 2 and found.value == 0
 
 
+def test_neighbours_are_joined_until_they_hold_their_part() -> None:
+    now, then = np.array([60, 5, 5, 5, 20, 3, 2]), np.array([40, 5, 5, 5, 20, 3, 2])
+    # 176 rows in 5 bins: 35 each. The fifth cell fills what the second to fourth began; the sixth is too thin alone.
+    joined = drift.joined(now, then, 5)
+    assert [part.tolist() for part in joined] == [[60, 38, 0, 2], [40, 38, 0, 2]]
+
+
 def test_too_few_rows_say_nothing() -> None:
     few = np.zeros(drift.LEAST - 1)
     assert drift.numbers(few, np.zeros(1_000)) is None

@@ -19,8 +19,15 @@ USERS, ITEMS = 150, 30
 
 
 def open_shop(home: Path, times: int = 1, unknown: float = 0.0) -> Settings:
-    """Everybody buys two lines a day; tonight `times` the pieces, and no price of `unknown` of the lines."""
+    """A home of its own, filled, and as dbt would leave it on `NIGHT`."""
     settings = Settings(home=home)
+    fill(settings, times, unknown)
+    build(settings, NIGHT)
+    return settings
+
+
+def fill(settings: Settings, times: int = 1, unknown: float = 0.0) -> None:
+    """Everybody buys two lines a day; tonight `times` the pieces, and no price of `unknown` of the lines."""
     draw = np.random.default_rng(5)
     rows = []
     for back in range(36):
@@ -37,8 +44,6 @@ def open_shop(home: Path, times: int = 1, unknown: float = 0.0) -> Settings:
             })  # fmt: skip
     commit(settings, "events", rows)
     load(settings, night(NIGHT), take(settings, "load", "warehouse"))
-    build(settings, NIGHT)
-    return settings
 
 
 def build(settings: Settings, day: date) -> None:
