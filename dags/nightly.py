@@ -11,6 +11,8 @@ lake → warehouse → texts → vectors → features → score → audit → ma
 * **Urgency**: BI expects it by 06:00 UTC. Until then, and after any failure, BI sees the night before, whole.
 * **When a task is red**: its log ends in one line that says what failed and what to do. Mend that, then *Clear* the
   task: every step ends equal however often it runs. A failed audit is never tried again by itself.
+* **The last task**, `monitor`, compares the night with those before (`docs/monitoring.md`). Its alarms are lines of its
+  log, and alerts; BI has its night by then, and nothing that happens here makes the run fail.
 * **A range of nights**: *Backfill* in the UI, or `airflow backfill create --dag-id nightly --from-date A --to-date B`.
   Nights run in order, one at a time.
 """

@@ -27,8 +27,8 @@ def task_failed(context: Any) -> None:
 
 def alarms_raised(context: Any, alarms: list[str]) -> None:
     """A task has done its work and found something that a person should see: one alert for all of it."""
-    ti = context["ti"]
     if alarms:
+        ti = context["ti"]
         told = "; ".join(alarms[:MOST]) + (f"; and {len(alarms) - MOST} more" if len(alarms) > MOST else "")
         send(f"NIGHTMARKET ALARM {ti.dag_id}.{ti.task_id} of run {ti.run_id}: {told}")
 

@@ -76,6 +76,7 @@ def test_a_webhook_gets_the_line_as_text(monkeypatch: pytest.MonkeyPatch) -> Non
             taken.append(self.rfile.read(size))
             self.wfile.write(b"HTTP/1.0 204 No Content\r\n\r\n")
 
+    monkeypatch.setenv("no_proxy", "*")
     with listening(Hook) as port:
         monkeypatch.setenv("NIGHTMARKET_ALERT_WEBHOOK", f"http://127.0.0.1:{port}/secret")
         notify.send("NIGHTMARKET ALARM „Umlaut“")

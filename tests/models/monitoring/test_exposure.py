@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.special import entr, rel_entr
 
 from models.metrics import coverage
 from models.monitoring import exposure
@@ -97,3 +98,13 @@ def test_calibration_by_hand() -> None:
     assert found[0] == pytest.approx(1 / 2 * math.log(0.5 / 0.995) + 1 / 2 * math.log(0.5 / 0.005))
     assert found[1] == pytest.approx(0)
     assert np.isnan(found[2:]).all()
+
+
+@settings(deadline=None)
+@given(hnp.arrays(np.int64, (2, 4, 6), elements=st.integers(0, 9)))
+def test_entropy_and_calibration_are_those_of_scipy(counts: np.ndarray) -> None:
+    counts[:, :, 0] += 1  # no row is empty
+    own, listed = counts / counts.sum(axis=2, keepdims=True)
+    mixed = 0.99 * listed + 0.01 * own
+    assert exposure.calibration(own, listed) == pytest.approx(rel_entr(own, mixed).sum(axis=1), abs=1e-12)
+    assert exposure.entropy(counts[0, 0]) == pytest.approx(entr(own[0]).sum() / math.log(2), abs=1e-12)
