@@ -1,6 +1,7 @@
 """Warehouse tables that Python writes (dbt owns the rest), and what a table hash leaves out."""
 
 from pipelines.contracts.entities import ENTITIES, EVENT_DATE, FILE, LANDING_DATE, LINE, Entity, Kind
+from pipelines.contracts.monitor import MONITOR_TABLES
 from pipelines.contracts.table import STAMP, Table
 from pipelines.contracts.texts import TEXT_TABLES
 from pipelines.contracts.vectors import VECTOR_TABLES
@@ -267,37 +268,10 @@ OPS_NIGHT_RULES = Table(  # the rules file that a night was scored by; a night w
     (("night", "date"), ("digest", "text"), ("content", "text"), ("kept_at", "timestamp with time zone")),
     volatile=("kept_at",),
 )
-OPS_MONITOR = Table(  # one row for each number of a night; see docs/monitoring.md
-    "ops.monitor",
-    ("night", "area", "name", "part"),
-    (
-        ("night", "date"),
-        ("area", "text"),  # inputs, features, scores, lists, model, speed
-        ("name", "text"),
-        ("part", "text"),  # the event type, table, step … that it is of; may be empty
-        ("value", "double precision"),
-        ("reference", "double precision"),  # what it was before, where that is one number
-        ("threshold", "double precision"),  # null where the number is only kept
-        ("alarm", "boolean"),
-        ("n", "bigint"),  # rows, users or nights behind it
-        ("message", "text"),
-    ),
-)
-OPS_MONITOR_PROFILES = Table(  # cells of equal frequency of each numeric feature, for the nights after
-    "ops.monitor_profiles",
-    ("night", "table_name", "column_name"),
-    (
-        ("night", "date"),
-        ("table_name", "text"),
-        ("column_name", "text"),
-        ("edges", "text"),  # JSON: upper edges, rising
-        ("counts", "text"),  # JSON: rows of each cell, and of those without a value
-    ),
-)
 OPS_TABLES = (
     OPS_RUNS, OPS_LANDING_FILES, OPS_QUARANTINE, OPS_MASKED, OPS_OVERRIDES, OPS_AUDIT_RESULTS, OPS_MODEL_METRICS,
     OPS_GATE, OPS_READ_TEXTS, OPS_LOADED_DAYS, OPS_PENDING_DAYS, OPS_NIGHTS, OPS_BUILT_SQL,
-    OPS_NIGHT_RULES, OPS_MONITOR, OPS_MONITOR_PROFILES,
+    OPS_NIGHT_RULES, *MONITOR_TABLES,
 )  # fmt: skip
 
 TABLES: dict[str, Table] = {

@@ -59,7 +59,10 @@ def _rows(settings: Settings, connection: Warehouse, day: date, newest: bool) ->
         for (name, part), value in inputs.totals(connection, day).items()
     ]
     for found in model.calibration(connection, day):
-        (asks if isinstance(found, Ask) else rows).append(found)  # type: ignore[arg-type]
+        if isinstance(found, Ask):
+            asks.append(found)
+        else:
+            rows.append(found)
     if newest:
         asks += columns.features(connection, day)
         rows.append(model.equality(settings, connection, day))

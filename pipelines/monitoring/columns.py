@@ -54,7 +54,7 @@ def features(connection: Warehouse, day: date) -> Iterator[Ask]:
     for table in TABLES:
         for name, values in _numbers(connection, table).items():
             if (table, name) in found:
-                edges, counts = (np.array(part) for part in found[table, name])
+                edges, counts = map(np.array, found[table, name])
                 said = f"{table}.{name} is spread differently than {APART} or more nights ago: compare its inputs first"
                 yield Ask(FEATURES, f"PSI {name}", table, partial(_cells, _counts(values, edges), counts), said)
 
@@ -66,9 +66,9 @@ def scores(connection: Warehouse, day: date) -> Iterator[Ask]:
     same = f"and model_name in (select model_name from {lists} where scored_for = ?)"
     before = _earlier(connection, lists, day)
     if before is not None:
-        sides = [_column(connection, first.format(lists, same), [night, day]) for night in (day, before)]
+        tonight, earlier = (_column(connection, first.format(lists, same), [night, day]) for night in (day, before))
         said = f"First scores of the lists have moved since {before} under the same kind of model"
-        yield Ask(SCORES, "PSI score", "recommendations", partial(_values, *sides), said)
+        yield Ask(SCORES, "PSI score", "recommendations", partial(_values, tonight, earlier), said)
     before = _earlier(connection, likely, day)
     if before is None:
         return
@@ -76,9 +76,9 @@ def scores(connection: Warehouse, day: date) -> Iterator[Ask]:
         f"select distinct horizon_days from {likely} where scored_for = ? order by 1", [day]
     ).fetchall():
         sql = f"select buy_probability as value from {likely} where scored_for = ? and horizon_days = ?"
-        sides = [_column(connection, sql, [night, horizon]) for night in (day, before)]
+        tonight, earlier = (_column(connection, sql, [night, horizon]) for night in (day, before))
         said = f"Chances to buy have moved since {before}: a season, or a fault in what they are made from"
-        yield Ask(SCORES, f"PSI buy_probability {horizon}d", "propensity", partial(_values, *sides), said)
+        yield Ask(SCORES, f"PSI buy_probability {horizon}d", "propensity", partial(_values, tonight, earlier), said)
 
 
 def _earlier(connection: Warehouse, table: str, day: date) -> date | None:

@@ -50,16 +50,16 @@ def _values(connection: Warehouse, day: date, before: list[date]) -> Iterator[As
     now, then = _lines(connection, [day]), _lines(connection, before)
     units = Units(*(len(set(side["unit"].to_pylist())) for side in (now, then)))
     for name in NUMBERS:
-        sides = [side[name].to_numpy(zero_copy_only=False).astype(np.float64) for side in (now, then)]
+        tonight, earlier = (side[name].to_numpy().astype(np.float64) for side in (now, then))
         said = f"The {name} of purchased lines is spread differently; {_CHECK} (a unit, a currency?)"
-        yield Ask(INPUTS, f"PSI {name}", "purchase", partial(_numbers, *sides, units), said)
+        yield Ask(INPUTS, f"PSI {name}", "purchase", partial(_numbers, tonight, earlier, units), said)
     for name in ("hour", "category"):
-        sides = [side[name].to_pylist() for side in (now, then)]
+        kinds, before_kinds = (side[name].to_pylist() for side in (now, then))
         said = f"Purchases fall on other {name} values than before; {_CHECK} (a time zone, a catalogue?)"
-        yield Ask(INPUTS, f"PSI {name}", "purchase", partial(_categories, *sides, units), said)
-    sides = [[value for value in side["category"].to_pylist() if value is not None] for side in (now, then)]
+        yield Ask(INPUTS, f"PSI {name}", "purchase", partial(_categories, kinds, before_kinds, units), said)
+    known, known_before = (side["category"].drop_null().to_pylist() for side in (now, then))
     said = "Categories are sold that were not there before: see whether the products feed renamed them"
-    yield Ask(INPUTS, "new categories", "purchase", partial(_unknown, *sides, units), said, 0.0)
+    yield Ask(INPUTS, "new categories", "purchase", partial(_unknown, known, known_before, units), said, 0.0)
 
 
 _NOTHING = (0,) * (len(NULLABLE) + 2)
