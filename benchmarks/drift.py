@@ -5,7 +5,7 @@
     .venv/bin/python -m benchmarks.drift --home HOME
 
 For each number of rows, tonight's and the reference's alike: the share of `--resamples` pairs of samples without drift
-that alarm, by `models.monitoring.drift` at a level of 0.001 and at that of one of 100 tests a night, and by the rule
+that alarm, by `models.monitoring.drift` at the level that ships, that of one of 200 tests a night, at 0.001, and by the rule
 "PSI above 0.1" alone; and the share of `--planted` pairs that alarm after a shift of a number of standard deviations of
 what stands behind the column, with the mean PSI. `detected_from` is the least of the shifts that alarm more than 95 %
 of the time. Columns are made up (normal, counts that are mostly zero, categories) and, by default,
@@ -95,7 +95,7 @@ def power(draw: Draw, n: int, planted: int) -> list[dict[str, float]]:
 
 
 def tested(now: np.ndarray, then: np.ndarray) -> tuple[drift.Tested, drift.Tested]:
-    """At the level that ships, and at ten times that."""
+    """At the level that ships, and at 0.001."""
     units = drift.Units(len(now), len(then))
     if now.dtype.kind == "i":  # numbers of categories
         size = int(max(now.max(), then.max())) + 1

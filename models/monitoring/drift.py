@@ -28,7 +28,7 @@ from functools import lru_cache
 import numpy as np
 
 FLOOR = 0.1
-NIGHT_LEVEL, TESTS = 0.01, 100
+NIGHT_LEVEL, TESTS = 0.01, 200
 """False alarms: at most on this share of nights without any drift, with at most so many tests a night."""
 LEVEL = NIGHT_LEVEL / TESTS
 BINS, ROWS_A_BIN = 10, 40

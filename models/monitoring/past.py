@@ -14,7 +14,7 @@ import numpy as np
 from models.monitoring.drift import SEED
 
 LEAST_NIGHTS = 14
-DRAWS = 100_000
+DRAWS = 200_000
 
 
 @dataclass(frozen=True)

@@ -149,5 +149,5 @@ def test_shares() -> None:
 
 
 def test_a_night_of_many_columns_shares_one_per_cent() -> None:
-    assert drift.level_of(1) == drift.level_of(100) == drift.LEVEL == 0.01 / 100
+    assert drift.level_of(1) == drift.level_of(200) == drift.LEVEL == 0.01 / 200
     assert drift.level_of(400) == 0.01 / 400
