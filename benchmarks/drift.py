@@ -5,16 +5,16 @@
     .venv/bin/python -m benchmarks.drift --home HOME
 
 For each number of rows, tonight's and the reference's alike: the share of `--resamples` pairs of samples without drift
-that alarm, by `models.monitoring.drift` at the level that ships, that of one of 200 tests a night, at 0.001, and by the rule
+that alarm, by `models.monitoring.drift` at the level that ships (one of 200 tests a night), at 0.001, and by the rule
 "PSI above 0.1" alone; and the share of `--planted` pairs that alarm after a shift of a number of standard deviations of
 what stands behind the column, with the mean PSI. `detected_from` is the least of the shifts that alarm more than 95 %
-of the time. Columns are made up (normal, counts that are mostly zero, categories) and, by default,
-the amounts of the lines of Complete Journey, from its package; of a real column a shift moves each value's rank, by
-normal scores. `seconds` are of one core.
+of the time. Columns are made up (normal, counts that are mostly zero, categories) and, by default, the amounts of the
+lines of Complete Journey, from its package; of a real column a shift moves each value's rank, by normal scores.
+`seconds` are of one core.
 
-With `--home`, a home whose warehouse holds some weeks of days (it is only read): the tests of inputs as each of its nights
-would have made them, and which alarmed. Days of a shop differ for reasons of their own, so that these are alarms, not
-false alarms.
+With `--home`, a home whose warehouse holds some weeks of days (it is only read): the tests of inputs as each of its
+nights would have made them, and which alarmed. Days of a shop differ for reasons of their own, so that these are
+alarms, not false alarms.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from pipelines.settings import load_settings
 from pipelines.warehouse import open_warehouse
 
 SIZES = (200, 1_000, 100_000)
-SHIFTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+SHIFTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 LEVELS = (drift.LEVEL, 0.001)
 CATEGORIES = np.array([0.35, 0.2, 0.12, 0.1, 0.08, 0.05, 0.04, 0.03, 0.02, 0.01])
 Draw = Callable[[np.random.Generator, int, float], np.ndarray]

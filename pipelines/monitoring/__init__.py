@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from pipelines import built, ops
-from pipelines.contracts import OPS_MONITOR, OPS_MONITOR_PROFILES
+from pipelines.contracts import OPS_MONITOR, OPS_MONITOR_PROFILES, OPS_NIGHTS
 from pipelines.fence import Attempt, guard
 from pipelines.monitoring.rows import FEATURES, INPUTS, LISTS, MODEL, SCORES, SPEED, Row, as_arrow
 from pipelines.settings import Settings
@@ -22,7 +22,7 @@ def measured(settings: Settings, day: date) -> list[Row]:
 
 
 def monitor(settings: Settings, day: date, attempt: Attempt) -> dict[str, Any]:
-    """Measure `day` and replace its rows; the lines name the alarms.
+    """Measure `day` and replace its rows; the lines name the alarms. Skipped for a night that was not built.
 
     Of a night behind the newest what can no longer be asked keeps what was found then.
     """
@@ -30,6 +30,8 @@ def monitor(settings: Settings, day: date, attempt: Attempt) -> dict[str, Any]:
 
     newest = _is_newest(settings, day)
     with open_warehouse(settings) as connection:
+        if connection.execute(f"select 1 from {OPS_NIGHTS.name} where night = ?", [day]).fetchone() is None:
+            return {"rows": 0, "skipped": f"night {day} was not built: there is nothing to measure"}
         rows = _rows(settings, connection, day, newest)
         profiles = columns.profiles(connection, day) if newest else []
     kept = [] if newest else [FEATURES, LISTS]

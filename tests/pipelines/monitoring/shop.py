@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from pipelines import built
+from pipelines.contracts import OPS_NIGHTS
 from pipelines.fence import take
 from pipelines.load import load
 from pipelines.settings import Settings, night
-from pipelines.warehouse import open_warehouse
+from pipelines.warehouse import open_warehouse, upsert
 from tests.pipelines.learning import commit
 
 FIRST = date(2024, 1, 1)
@@ -44,6 +45,8 @@ def fill(settings: Settings, times: int = 1, unknown: float = 0.0) -> None:
             })  # fmt: skip
     commit(settings, "events", rows)
     load(settings, night(NIGHT), take(settings, "load", "warehouse"))
+    with open_warehouse(settings) as connection:
+        upsert(connection, OPS_NIGHTS, [{"night": day} for day in (NIGHT - timedelta(7), NIGHT)])
 
 
 def build(settings: Settings, day: date) -> None:

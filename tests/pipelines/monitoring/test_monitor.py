@@ -75,6 +75,11 @@ def test_a_night_behind_the_newest_keeps_what_can_no_longer_be_asked(quiet: Sett
     assert {row[1] for row in before} >= {"lists", "features"}
 
 
+def test_a_night_that_was_not_built_is_skipped(quiet: Settings) -> None:
+    assert run(quiet, NIGHT + WEEK)["skipped"] == f"night {NIGHT + WEEK} was not built: there is nothing to measure"
+    assert stored(quiet, NIGHT + WEEK) == []
+
+
 def test_planted_faults_alarm_in_a_sentence(tmp_path: Path) -> None:
     settings = open_shop(tmp_path, times=3, unknown=0.2)
     with open_warehouse(settings) as connection:
