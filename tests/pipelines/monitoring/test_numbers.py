@@ -52,7 +52,13 @@ def test_a_step_that_became_slow_alarms_and_a_fast_one_does_not(settings: Settin
             if back == 0:
                 seconds = {"load": 60.0, "score": 12.0, "marts": 9.0}
             rows = [
-                {"night": str(NIGHT - timedelta(back)), "step": step, "status": "done", "rows": 10_000, "seconds": taken}
+                {
+                    "night": str(NIGHT - timedelta(back)),
+                    "step": step,
+                    "status": "done",
+                    "rows": 10_000,
+                    "seconds": taken,
+                }
                 for step, taken in seconds.items()
             ]
             upsert(connection, OPS_RUNS, rows)
