@@ -9,9 +9,9 @@ above both
 
 * `FLOOR`, the least change worth a person's time, however sure; and
 * the value that chance exceeds with probability `level`: that of chi-square. Where a bin is expected to hold fewer
-  than `ROWS_A_BIN` rows, which chi-square is not made for, it is drawn: bins are made from both samples together, so
-  without drift tonight's rows are a random choice of all rows, and tables with the same margins say exactly what such
-  choices give (seeded; empty bins and all).
+  rows than nearly `ROWS_A_BIN`, which chi-square is not made for, it is drawn: bins are made from both samples
+  together, so without drift tonight's rows are a random choice of all rows, and tables with the same margins say
+  exactly what such choices give (seeded; empty bins and all).
 
 `LEVEL` is the stated rate of a night divided by the `TESTS` that it may hold (Bonferroni), which holds however much
 columns depend on each other.
@@ -33,6 +33,8 @@ NIGHT_LEVEL, TESTS = 0.01, 200
 LEVEL = NIGHT_LEVEL / TESTS
 BINS, ROWS_A_BIN = 10, 40
 """At most so many bins of equal frequency, and no more than leave each so many rows of the smaller sample."""
+NEARLY = 0.9
+"""Bins that are cut to hold a number of rows hold nearly as many: cells differ, and values repeat."""
 LEAST = 2 * ROWS_A_BIN
 """With fewer independent rows on either side nothing is said."""
 DRAWS_BEYOND = 10
@@ -106,7 +108,7 @@ def joined(now: np.ndarray, then: np.ndarray, bins: int) -> tuple[np.ndarray, np
     of equal frequency differ by a row, so that nine tenths are enough.
     """
     total = (now + then).astype(np.int64)
-    least, group, held = 0.9 * total[:-1].sum() / bins, 0, 0
+    least, group, held = NEARLY * total[:-1].sum() / bins, 0, 0
     group_of = np.empty(len(total), dtype=np.int64)
     for cell, rows in enumerate(total[:-1].tolist()):
         group_of[cell] = group
@@ -215,7 +217,7 @@ def _by_chance(together: np.ndarray, sizes: Units, level: float) -> float:
     if len(together) < 2:
         return 0.0
     together = _scaled(together, sizes)
-    if together.min() * min(sizes.now, sizes.then) >= ROWS_A_BIN * together.sum():
+    if together.min() * min(sizes.now, sizes.then) >= NEARLY * ROWS_A_BIN * together.sum():
         from scipy.special import chdtri
 
         return float(chdtri(len(together) - 1, level)) * (1 / sizes.now + 1 / sizes.then)
@@ -226,7 +228,7 @@ def _apart(together: np.ndarray, sizes: Units, level: float) -> float:
     """The distance of two shares that chance exceeds with probability `level`, of rows with these margins, int [2]."""
     if not together.min():
         return 0.0
-    if together.min() * min(sizes.now, sizes.then) >= ROWS_A_BIN * together.sum():
+    if together.min() * min(sizes.now, sizes.then) >= NEARLY * ROWS_A_BIN * together.sum():
         from scipy.special import ndtri
 
         mean = together[0] / together.sum()

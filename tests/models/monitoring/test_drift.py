@@ -134,7 +134,7 @@ def test_unknown_categories_are_expected_as_far_as_rare_ones_are_common() -> Non
 def test_unknown_categories_of_a_long_tail_hardly_ever_alarm() -> None:
     weights = 1 / np.arange(1, 5_001)
     rows = GENERATOR.choice(5_000, size=(30, 2, 400), p=weights / weights.sum())
-    found = [drift.unknown(now.tolist(), then.tolist()) for now, then in rows]
+    found = [drift.unknown(now.tolist(), then.tolist(), 0.001) for now, then in rows]
     assert sum(one is not None and one.alarm for one in found) == 0
     assert min(one.value for one in found if one) > 0.2  # although a fifth of the rows are new every time
 
