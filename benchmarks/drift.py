@@ -57,8 +57,8 @@ def main() -> None:
     columns = {**MADE_UP, f"{path.stem}.{asked.column}": real(path, asked.column)}
     answer: dict[str, Any] = {"benchmark": "drift", "resamples": asked.resamples, "planted": asked.planted}
     answer["false_alarms"], answer["power"], answer["detected_from"] = {}, {}, {}
-    for name, draw in columns.items():
-        for n in SIZES:
+    for n in SIZES:
+        for name, draw in columns.items():
             key = f"{name}, n = {n:,}"
             answer["false_alarms"][key] = false_alarms(draw, n, asked.resamples)
             answer["power"][key] = curve = power(draw, n, asked.planted if n < 100_000 else asked.planted // 4)
