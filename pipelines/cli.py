@@ -189,6 +189,12 @@ def publish(day: RangeDate = None, first: FromOption = None, until: UntilOption 
     _step("publish", _range(day, first, until))
 
 
+@app.command()
+def monitor(day: DateOption) -> None:
+    """Measure a night: drift, freshness, exposure, calibration, speed; alarms are lines, and rows of ops.monitor."""
+    _step("monitor", night(day_of(day)))
+
+
 @app.command("night")
 def run_night(
     day: DateOption,
