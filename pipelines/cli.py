@@ -196,10 +196,19 @@ def run_night(
     path: PathOption = None,
     accept_quarantine: AcceptOption = None,
 ) -> None:
-    """Run one whole night: landing to BI."""
+    """Run one whole night: landing to BI, and the report of how it went."""
     from pipelines import night as nights
+    from pipelines.report import report_after
 
-    done(nights.run_night(load_settings(), day_of(day), source, path, accept_quarantine, report))
+    settings, when = load_settings(), day_of(day)
+    try:
+        result = nights.run_night(settings, when, source, path, accept_quarantine, report)
+    except UsageError:
+        raise
+    except NightmarketError:
+        report_after(settings, when, report)
+        raise
+    done({**result, "report": report_after(settings, when, report)})
 
 
 @app.command()

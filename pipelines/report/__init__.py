@@ -4,7 +4,9 @@ from datetime import date
 from typing import Any
 
 from pipelines import ops
-from pipelines.settings import Settings
+from pipelines.fence import Attempt
+from pipelines.settings import Batch, Settings, night
+from pipelines.steps import Report, Step, one_line, run_step
 
 
 def write_report(settings: Settings, night: date) -> dict[str, Any]:
@@ -26,3 +28,23 @@ def write_report(settings: Settings, night: date) -> dict[str, Any]:
         "report": str(path), "headline": headline(found), "summary": summary(items),
         "needs_a_person": [f"{item.level}: {item.text}" for item in items],
     }  # fmt: skip
+
+
+def _report(settings: Settings, batch: Batch, attempt: Attempt) -> dict[str, Any]:
+    told = write_report(settings, batch.last)
+    return {**told, "rows": 0, "lines": [f"{told['headline']} {told['summary']} {told['report']}"]}
+
+
+REPORT = Step("report", _report, scope="report")
+
+
+def report_after(settings: Settings, day: date, say: Report) -> str | None:
+    """The report of a night that ended, well or not: its path, or None, said in one line, where it cannot be had.
+
+    How the night ended is what matters: nothing that goes wrong here is raised.
+    """
+    try:
+        return str(run_step(settings, REPORT, night(day), say)["report"])
+    except Exception as error:
+        say(f"there is no report of {day}: {one_line(error)}")
+        return None

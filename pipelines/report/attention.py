@@ -62,7 +62,8 @@ def _audits(found: Gathered) -> Iterator[Item]:
     for row in found.audits:
         if not row["success"]:
             critical = row["severity"] == "critical"
-            text = f"{'Audit failed' if critical else 'Audit warned'}: {said(row['expectation'])} ({said(row['observed'])})"
+            verdict = "Audit failed" if critical else "Audit warned"
+            text = f"{verdict}: {said(row['expectation'])} ({said(row['observed'])})"
             yield Item(STOPPED if critical else LOOK, text, "audits")
     for row in found.overrides:
         text = f"{plural(row['rows_quarantined'] or 0, 'row')} of {row['entity']} accepted in quarantine"

@@ -2,7 +2,6 @@
 
 import re
 from datetime import date
-from html import escape
 from pathlib import Path
 
 from pipelines.files import write_atomic
@@ -31,12 +30,19 @@ def nights(place: Path) -> list[str]:
 def keep(settings: Settings, night: date, text: str) -> Path:
     """Write a night's page whole, and let its neighbours and the list know of it. Again it changes nothing."""
     path = path_of(settings, night)
-    before = path.parent
-    before.mkdir(parents=True, exist_ok=True)
-    known = sorted({*nights(before), str(night)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    known = sorted({*nights(path.parent), str(night)})
     _write(path, linked(text, str(night), known))
-    link(before)
+    link(path.parent)
     return path
+
+
+def forget(settings: Settings, old: list[date]) -> None:
+    """Delete these nights' pages; what is left is linked anew."""
+    for night in old:
+        path_of(settings, night).unlink(missing_ok=True)
+    if folder(settings).is_dir():
+        link(folder(settings))
 
 
 def link(place: Path) -> None:
@@ -71,9 +77,9 @@ def _write(path: Path, text: str) -> None:
 
 def _list(told: list[tuple[str, str]]) -> str:
     """What each page says of itself is escaped in it already."""
-    rows = "".join(f'<tr><th scope="row"><a href="{n}.html">{n}</a></th><td class="words">{s}</td></tr>' for n, s in told[::-1])
-    style = (FOLDER / "style.css").read_text()
-    title = escape("Night reports")
+    row = '<tr><th scope="row"><a href="{0}.html">{0}</a></th><td class="words">{1}</td></tr>'
+    rows = "".join(row.format(night, words) for night, words in reversed(told))
+    style, title = (FOLDER / "style.css").read_text(), "Night reports"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -33,7 +33,7 @@ _KINDS = {
 
 def lists(settings: Settings, book: Book) -> list[Row]:
     """Each with who, rows (rank, item, title, picture, reason, rule) and what they bought last."""
-    found = [
+    found: list[Row] = [
         {"who": who, "name": user, "rows": _of_user(book, user), "bought": _bought(book, user)}
         for who, user in _people(book).items()
     ]
@@ -51,6 +51,7 @@ def lists(settings: Settings, book: Book) -> list[Row]:
             row["title"] = titles.get(row["item_id"]) or row["item_id"]
             row["picture"] = pictures.get(row["item_id"])
         one["has_pictures"] = any(row["picture"] for row in one["rows"])
+        one["has_rules"] = any(row["rule"] for row in one["rows"])
     return found
 
 

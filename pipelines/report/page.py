@@ -1,4 +1,4 @@
-"""The page itself: what was gathered, said in HTML. All text from data is escaped; there is no script and no request."""
+"""The page itself: what was gathered, said in HTML. All text from data is escaped; no script, no request."""
 
 import re
 from functools import cache
@@ -63,8 +63,12 @@ def _level(found: Gathered, items: list[Item]) -> str:
 @cache
 def _template() -> Template:
     made = Environment(
-        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )  # fmt: skip
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     made.filters |= {
         "said": words.said, "number": words.number, "change": words.change, "moment": words.moment,
         "alt": lists.alt, "anchor": _anchor,

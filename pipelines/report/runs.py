@@ -6,9 +6,6 @@ from datetime import date, datetime
 from statistics import median
 from typing import Any
 
-import pyarrow.dataset as ds
-
-from pipelines import lake
 from pipelines.contracts import (
     LANDING_DATE,
     OPS_AUDIT_RESULTS,
@@ -161,6 +158,10 @@ def quarantine(settings: Settings, book: Book) -> list[Row]:
 
 
 def _examples(settings: Settings, night: date) -> dict[tuple[str, str], list[Row]]:
+    import pyarrow.dataset as ds  # most nights have no quarantine, and these take seconds to import
+
+    from pipelines import lake
+
     columns = ["entity", "reason", "file", "line", "raw"]
     rows = lake.dataset(settings, QUARANTINE, [night]).to_table(columns=columns, filter=ds.field(LANDING_DATE) == night)
     found: dict[tuple[str, str], list[Row]] = {}
