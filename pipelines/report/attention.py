@@ -38,9 +38,7 @@ def headline(found: Gathered) -> str:
         return f"Night {night} was published; {steps} failed when it ran again. {sees}"
     if state == "failed":
         return f"Night {night} is not published: {_names(found)} failed. {sees}"
-    if state == "unfinished":
-        return f"Night {night} is not published yet: its last step is {found.outcome.runs[-1]['step']}. {sees}"
-    return f"No run of night {night} is on record. {sees}"
+    return f"Night {night} is not published yet: its last step is {found.outcome.runs[-1]['step']}. {sees}"
 
 
 def _names(found: Gathered) -> str:
@@ -50,7 +48,7 @@ def _names(found: Gathered) -> str:
 def _night(found: Gathered) -> Iterator[Item]:
     for row in found.outcome.failed:
         yield Item(STOPPED, f"Step {row['step']} failed: {said(row['error'])}", "steps")
-    if found.outcome.state in ("unknown", "unfinished"):
+    if found.outcome.state == "unfinished":
         yield Item(STOPPED, headline(found), "steps")
     for row in found.steps:
         if row["is_slow"]:
@@ -71,7 +69,7 @@ def _audits(found: Gathered) -> Iterator[Item]:
 
 
 def _deliveries(found: Gathered) -> Iterator[Item]:
-    if found.outcome.state in ("failed", "unknown", "unfinished") and not any(row["files"] for row in found.deliveries):
+    if found.outcome.state in ("failed", "unfinished") and not any(row["files"] for row in found.deliveries):
         return  # a night that stopped early: nothing of it is in the books, and the step says why
     for row in found.deliveries:
         if row["is_missing"] and not found.outcome.is_closed:

@@ -1,7 +1,7 @@
 """How the night went: did it publish, what each step took, audits, delivered files and what was refused of them."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from statistics import median
 from typing import Any
@@ -17,6 +17,7 @@ from pipelines.contracts import (
     OPS_RUNS,
     QUARANTINE,
 )
+from pipelines.errors import UsageError
 from pipelines.report.book import Book, Row
 from pipelines.settings import Settings
 
@@ -29,20 +30,20 @@ _RUN = ("night", "step", "status", "rows", "error", "started_at", "finished_at",
 
 @dataclass(frozen=True)
 class Outcome:
-    """`state`: published, failed (nothing was shown), again (shown, then run again and failed), unfinished, unknown."""
+    """`state`: published, failed (nothing was shown), again (shown, then run again and failed), unfinished."""
 
     state: str
     batch: str  # the night's date, or "first..last" of the history pass it came with
-    runs: list[Row] = field(default_factory=list)
-    failed: list[Row] = field(default_factory=list)
-    started_at: datetime | None = None
-    published_at: datetime | None = None
-    seconds: float = 0.0
-    is_closed: bool = False
+    runs: list[Row]
+    failed: list[Row]
+    started_at: datetime
+    published_at: datetime | None
+    seconds: float
+    is_closed: bool
 
 
 def outcome(book: Book) -> Outcome:
-    """What `ops.runs` says of the night."""
+    """What `ops.runs` says of the night. Raises UsageError where it says nothing: the date may be mistyped."""
     key = str(book.night)
     runs = [row for row in _runs(book) if row["step"] != STEP]
     own = [row for row in runs if row["night"] == key]
@@ -50,7 +51,7 @@ def outcome(book: Book) -> Outcome:
         passes = sorted({row["night"] for row in runs if _holds(row["night"], key)})
         own = [row for row in runs if passes and row["night"] == passes[-1]]
     if not own:
-        return Outcome("unknown", key)
+        raise UsageError(f"no run of night {key} is on record, so there is nothing to report; check the date")
     shown = next((row["finished_at"] for row in own if row["step"] == "publish" and row["status"] == "done"), None)
     failed = [row for row in own if row["status"] == "failed" and (shown is None or row["finished_at"] > shown)]
     state = ("again" if failed else "published") if shown else ("failed" if failed else "unfinished")
