@@ -57,7 +57,8 @@ def demo(settings: Settings, report: Report) -> dict[str, Any]:
     users, rows, short = _lists(settings)
     console.print(f"{rows:,} recommendations for {users:,} users; {short} lists are shorter than {settings.top_k}.")
     console.print(f"BI reads {bi.place(settings)} (night {bi.current_night(settings)})")
-    console.print(f"How the last night went: {path_of(settings, NIGHTS[-1])}", soft_wrap=True)
+    if (page := path_of(settings, NIGHTS[-1])).is_file():
+        console.print(f"How the last night went: {page}", soft_wrap=True)
     console.print('Ask it: .venv/bin/nightmarket query "select * from marts.recommendations limit 5"')
     stack.say_where(settings, console.print)
     console.print("They run until `make down`.")

@@ -101,8 +101,8 @@ def _short(value: float, kind: str) -> str:
 def bars(key: str, title: str, rows: Sequence[tuple[str, float, float | None]], kind: str) -> Markup:
     """A bar for each (label, value, usual value), the usual one as a mark upon it."""
     left, height = 118.0, TOP + ROW * len(rows) + 6
-    most = max([value for _, value, _ in rows] + [usual or 0.0 for _, _, usual in rows], default=0.0) or 1.0
-    scale = (WIDTH - left - 62) / most
+    most = max([value for _, value, _ in rows] + [usual or 0.0 for _, _, usual in rows], default=0.0)
+    scale = (WIDTH - left - 62) / max(most, 1e-9)
     marks = []
     for n, (label, value, usual) in enumerate(rows):
         y = TOP + n * ROW

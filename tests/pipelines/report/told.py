@@ -108,7 +108,7 @@ def fill(settings: Settings) -> None:
     for back, revenue in kpis:
         day = {"as_of": NIGHT, "event_date": NIGHT - timedelta(back)}
         made(settings, "marts.daily_kpis", [{**day, "revenue": revenue, "orders": 10, "sessions": 40 + back}])
-        made(settings, "marts.funnel", [{**day, "purchase_per_session": 0.25 if back else 0.2625}])
+        made(settings, "marts.funnel", [{**day, "purchase_per_session": 0.25 if back else 0.26}])
     queue = [("m1", 3, None), ("m2", 9, HOSTILE[0]), ("m3", 1, HOSTILE[0])]
     made(
         settings, "marts.support_queue",
