@@ -69,10 +69,8 @@ def _audits(found: Gathered) -> Iterator[Item]:
 
 
 def _deliveries(found: Gathered) -> Iterator[Item]:
-    if found.outcome.state in ("failed", "unfinished") and not any(row["files"] for row in found.deliveries):
-        return  # a night that stopped early: nothing of it is in the books, and the step says why
-    for row in found.deliveries:
-        if row["is_missing"] and not found.outcome.is_closed:
+    for row in found.delivered.entities:
+        if row["is_missing"]:
             yield Item(LOOK, f"No file of {row['entity']} came, as it did with each of the last deliveries", "files")
         if row["is_above"]:
             share = row["rows_quarantined"] / row["rows_in"]
@@ -107,8 +105,8 @@ def _people(found: Gathered) -> Iterator[Item]:
     for row in found.rule_effects:
         if row["state"] == "skipped":
             yield Item(LOOK, f"Business rule {said(row['rule'], 80)} was skipped: {said(row['note'])}", "rules")
-    if found.support and found.support["waiting"]:
-        queue = found.support
+    queue = found.support
+    if queue and queue["waiting"] and queue["as_of"] <= found.night:
         waiting = plural(queue["waiting"], "customer question waits", "customer questions wait")
         oldest = plural(queue["oldest"], "day")
         text = f"{waiting} for an answer, {queue['handed']:,} of them for a person; the oldest for {oldest}"

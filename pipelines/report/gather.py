@@ -8,6 +8,7 @@ from pipelines import bi
 from pipelines.errors import NightmarketError
 from pipelines.report import learned, lists, runs, shop
 from pipelines.report.book import Book, Row
+from pipelines.report.delivered import Delivered, delivered
 from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse
 
@@ -23,9 +24,7 @@ class Gathered:
     audits: list[Row]
     audit_pages: list[dict[str, Any]]
     overrides: list[Row]
-    deliveries: list[Row]
-    quarantine: list[Row]
-    masked: list[Row]
+    delivered: Delivered
     kpis: dict[str, Any]
     lists: list[Row]
     short_lists: list[Row]
@@ -49,9 +48,7 @@ def gather(settings: Settings, night: date) -> Gathered:
             audits=runs.audits(book, found),
             audit_pages=runs.audit_pages(settings, found),
             overrides=runs.overrides(book, found),
-            deliveries=runs.deliveries(book),
-            quarantine=runs.quarantine(settings, book),
-            masked=runs.masked(book),
+            delivered=delivered(settings, book, found),
             kpis=shop.kpis(book),
             lists=lists.lists(settings, book),
             short_lists=shop.short_lists(book),

@@ -74,7 +74,7 @@ def _evaluation(rows: list[Row], champion: Promotion | None) -> dict[str, Any]:
 
 
 def _gates(book: Book) -> list[Row]:
-    """The comparisons of each family's newest judgement that the night may know of."""
+    """The comparisons of each family's newest judgement, by the day its training data ended."""
     columns = (
         "family", "model_name", "model_version", "cutoff", "slice", "against", "rule", "users", "challenger",
         "reference", "low", "high", "passed", "verdict", "promoted",

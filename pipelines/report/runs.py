@@ -1,30 +1,18 @@
-"""How the night went: did it publish, what each step took, audits, delivered files and what was refused of them."""
+"""How the night went: did it publish, what each step took, and what the audits said."""
 
-import math
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from statistics import median
 from typing import Any
 
-from pipelines.contracts import (
-    LANDING_DATE,
-    OPS_AUDIT_RESULTS,
-    OPS_LANDING_FILES,
-    OPS_MASKED,
-    OPS_NIGHTS,
-    OPS_OVERRIDES,
-    OPS_QUARANTINE,
-    OPS_RUNS,
-    QUARANTINE,
-)
+from pipelines.contracts import OPS_AUDIT_RESULTS, OPS_NIGHTS, OPS_OVERRIDES, OPS_RUNS
 from pipelines.errors import UsageError
 from pipelines.report.book import Book, Row
 from pipelines.settings import Settings
 
 STEP = "report"
 """The report's own run is no part of the night that it tells of."""
-NIGHTS_COMPARED, DAYS_COMPARED, DELIVERIES_COMPARED = 14, 28, 7
-EXAMPLES = 3
+NIGHTS_COMPARED = 14
 _RUN = ("night", "step", "status", "rows", "error", "started_at", "finished_at", "seconds")
 
 
@@ -74,8 +62,9 @@ def _holds(batch: str, night: str) -> bool:
 
 
 def steps(book: Book, found: Outcome) -> list[Row]:
-    """Each step of the night beside the median of the last nights in which it was done."""
-    before = [r for r in _runs(book) if r["status"] == "done" and ".." not in r["night"] and r["night"] < found.batch]
+    """Each step of the night beside the median of the last nights in which it was done; a history pass has no such."""
+    done = [r for r in _runs(book) if r["status"] == "done" and ".." not in r["night"] + found.batch]
+    before = [r for r in done if r["night"] < found.batch]
     nights = sorted({row["night"] for row in before})[-NIGHTS_COMPARED:]
     told = []
     for run in found.runs:
@@ -97,86 +86,6 @@ def audits(book: Book, found: Outcome) -> list[Row]:
 def overrides(book: Book, found: Outcome) -> list[Row]:
     columns = ("entity", "reason", "rows_quarantined", "rows_in")
     return book.rows(OPS_OVERRIDES.name, columns, "where night = ? order by entity", [found.batch])
-
-
-# ---- what was delivered --------------------------------------------------------------------------------------------
-
-_COUNTS = ("files", "rows_in", "rows_published", "rows_deduplicated", "rows_quarantined")
-
-
-def deliveries(book: Book) -> list[Row]:
-    """By entity, what came tonight and before: counts, the usual share that is quarantined, and what is out of order.
-
-    `is_missing`: it came with each of the last deliveries, and tonight it did not. `is_above`: more is quarantined than
-    the share of the four weeks before explains, by three standard deviations of a binomial and three rows.
-    """
-    names = (LANDING_DATE, "entity", *_COUNTS)
-    sums = ", ".join(f"cast(sum({name}) as bigint)" for name in _COUNTS[1:])
-    sql = (
-        f"select {LANDING_DATE}, entity, cast(count(*) as bigint), {sums} from {OPS_LANDING_FILES.name}"
-        f" where {LANDING_DATE} between ? and ? group by {LANDING_DATE}, entity order by {LANDING_DATE}, entity"
-    )
-    rows = book.ask((OPS_LANDING_FILES.name,), names, sql, [book.days_back(DAYS_COMPARED), book.night])
-    tonight = {row["entity"]: row for row in rows if row[LANDING_DATE] == book.night}
-    before = [row for row in rows if row[LANDING_DATE] != book.night]
-    days = sorted({row[LANDING_DATE] for row in before})[-DELIVERIES_COMPARED:]
-    told = []
-    for entity in sorted({row["entity"] for row in rows}):
-        past = [row for row in before if row["entity"] == entity]
-        always = len(days) == DELIVERIES_COMPARED and set(days) <= {row[LANDING_DATE] for row in past}
-        came = tonight.get(entity)
-        if came is None and not always:
-            continue
-        share = _share(past)
-        now = came or dict.fromkeys(_COUNTS, 0)
-        told.append(
-            {
-                **now, "entity": entity, "usual_share": share, "is_missing": came is None,
-                "is_above": is_above(now["rows_quarantined"], now["rows_in"], share or 0.0),
-            }
-        )  # fmt: skip
-    return told
-
-
-def _share(past: list[Row]) -> float | None:
-    rows = sum(row["rows_in"] or 0 for row in past)
-    return sum(row["rows_quarantined"] or 0 for row in past) / rows if rows else None
-
-
-def is_above(refused: int, rows: int, usual: float) -> bool:
-    """Whether `refused` of `rows` is beyond three standard deviations, and three rows, above a usual share."""
-    return refused > rows * usual + 3 * math.sqrt(rows * usual * (1 - usual)) + 3
-
-
-def quarantine(settings: Settings, book: Book) -> list[Row]:
-    """By entity and reason how many rows were refused, with the first few as quarantine keeps them: masked."""
-    rest = f"where {LANDING_DATE} = ? order by rows desc, entity, reason"
-    counted = book.rows(OPS_QUARANTINE.name, ("entity", "reason", "rows"), rest, [book.night])
-    if not counted:
-        return []
-    kept = _examples(settings, book.night)
-    return [{**row, "examples": kept.get((row["entity"], row["reason"]), [])} for row in counted]
-
-
-def _examples(settings: Settings, night: date) -> dict[tuple[str, str], list[Row]]:
-    import pyarrow.dataset as ds  # most nights have no quarantine, and these take seconds to import
-
-    from pipelines import lake
-
-    columns = ["entity", "reason", "file", "line", "raw"]
-    rows = lake.dataset(settings, QUARANTINE, [night]).to_table(columns=columns, filter=ds.field(LANDING_DATE) == night)
-    found: dict[tuple[str, str], list[Row]] = {}
-    for row in sorted(rows.to_pylist(), key=lambda row: (row["file"] or "", row["line"] or 0, row["raw"] or "")):
-        some = found.setdefault((row["entity"], row["reason"]), [])
-        if len(some) < EXAMPLES:
-            some.append(row)
-    return found
-
-
-def masked(book: Book) -> list[Row]:
-    """How much personal data was found in free text and masked."""
-    rest = f"where {LANDING_DATE} = ? order by entity, kind"
-    return book.rows(OPS_MASKED.name, ("entity", "kind", "rows", "places"), rest, [book.night])
 
 
 def audit_pages(settings: Settings, found: Outcome) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from pipelines.report import report_after, write_report
 from pipelines.report.attention import attention, headline
 from pipelines.report.gather import gather
 from pipelines.report.page import SECTIONS, page
-from pipelines.report.runs import is_above
+from pipelines.report.delivered import is_above
 from pipelines.report.words import change, duration, number, said
 from pipelines.settings import Settings
 from tests.pipelines.report.told import BEFORE, HOSTILE, NIGHT, Read, at, fill, made, ran, write
@@ -121,7 +121,7 @@ def test_the_page_is_equal_for_an_equal_warehouse_on_either_database(
     fill(either)
     assert page(gather(either, NIGHT)) == page(gather(either, NIGHT))
     ours, theirs = (gather(settings, NIGHT) for settings in (filled, either))
-    for name in ("outcome", "steps", "audits", "deliveries", "quarantine", "short_lists", "rule_effects", "support"):
+    for name in ("outcome", "steps", "audits", "delivered", "short_lists", "rule_effects", "monitor", "support"):
         assert getattr(ours, name) == getattr(theirs, name), name
     assert ours.kpis["rows"] == theirs.kpis["rows"]
 
@@ -173,7 +173,7 @@ def test_a_shop_without_anything_has_a_page_and_an_unknown_night_has_none(settin
 def test_a_report_that_cannot_be_had_is_said_and_stops_nothing(settings: Settings) -> None:
     lines: list[str] = []
     assert report_after(settings, NIGHT, lines.append) is None
-    assert "there is no report of 2024-05-08" in lines[-1]
+    assert "report          FAILED" in lines[-1]
     ran(settings)
     path = report_after(settings, NIGHT, lines.append)
     assert path is not None and Path(path).is_file()
@@ -195,7 +195,7 @@ def test_examples_of_quarantine_are_as_it_keeps_them(
     kept = ds.dataset(pa.Table.from_pylist(rows[::-1], QUARANTINE_SCHEMA))
     monkeypatch.setattr(lake, "dataset", lambda *_: kept)
     found = gather(filled, NIGHT)
-    assert [one["line"] for one in found.quarantine[0]["examples"]] == [0, 1, 2]
+    assert [one["line"] for one in found.delivered.quarantine[0]["examples"]] == [0, 1, 2]
     read = Read(page(found))
     read.check()
     assert f"[email] 0 {HOSTILE[0]}" in read.said
