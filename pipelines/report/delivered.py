@@ -40,8 +40,9 @@ def delivered(settings: Settings, book: Book, found: Outcome) -> Delivered:
         folder, manifest = staged
         _, before = _delivered(book)
         tonight = _of_manifest(manifest, book.night)
-        refused, masked = (_of_day(manifest[name], book.night) for name in ("quarantine", "masked"))
-    entities = _held(tonight, before) if tonight or not (found.state == "failed" or found.is_closed) else []
+        refused, masked = (_of_day(manifest.get(name, []), book.night) for name in ("quarantine", "masked"))
+    expected = found.state in ("published", "again") and not found.is_closed
+    entities = _held(tonight, before) if tonight or expected else []
     if refused:
         kept = _examples(settings, book.night, staged and staged[0])
         refused = [{**row, "examples": kept.get((row["entity"], row["reason"]), [])} for row in refused]
@@ -110,8 +111,8 @@ def _masked(book: Book) -> list[Row]:
 
 
 def _staged(settings: Settings, found: Outcome) -> tuple[Path, dict[str, Any]] | None:
-    """Folder and manifest of the current attempt at a night that failed before its rows were in the lake."""
-    if not found.failed:
+    """Folder and manifest of the current attempt at a night that is not published, if its rows are not in the lake."""
+    if found.state == "published":
         return None
     (batch,) = staging.batches([found.batch])
     try:

@@ -15,6 +15,7 @@ from pipelines.report import write_report
 from pipelines.report.kept import folder, nights
 from tests.e2e.browser import NEEDS_CHROMIUM, browser_page, picture
 from tests.e2e.conftest import NIGHTS, settings_of
+from tests.pipelines.report.told import contrast
 
 pytestmark = [pytest.mark.slow, NEEDS_CHROMIUM]
 PHONE = {"width": 360, "height": 740}
@@ -47,6 +48,8 @@ def test_every_link_leads_somewhere_and_nothing_is_asked_of_anybody(reports: Pat
     with browser_page(tmp_path) as page:
         heard = watched(page)
         page.goto(newest)
+        widths = page.eval_on_selector_all("img", "found => found.map(i => i.naturalWidth)")
+        assert widths and min(widths) > 0
         hrefs = page.eval_on_selector_all("a[href]", "found => found.map(a => a.getAttribute('href'))")
         anchors = [href for href in hrefs if href.startswith("#")]
         assert len(set(anchors)) >= 12
@@ -63,21 +66,18 @@ def test_every_link_leads_somewhere_and_nothing_is_asked_of_anybody(reports: Pat
         page.goto((reports / "index.html").as_uri())
         page.get_by_role("link").last.click()
         expect(page.get_by_role("link", name="Later:", exact=False)).to_be_visible()
-        shown = page.eval_on_selector_all("img", "found => found.filter(i => i.naturalWidth === 0).length")
-        assert shown == 0
         assert heard == []
 
 
 def test_it_reads_on_a_phone_in_the_light_and_in_the_dark(reports: Path, tmp_path: Path) -> None:
     with browser_page(tmp_path) as page:
         colours = {}
+        page.set_viewport_size(PHONE)
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
-            page.set_viewport_size({"width": 1280, "height": 900})
             for path in sorted(reports.glob("*.html")):
                 page.goto(path.as_uri())
                 page.eval_on_selector_all("details", "found => found.forEach(d => d.open = true)")
-                page.set_viewport_size(PHONE)
                 width = page.evaluate("document.documentElement.scrollWidth")
                 assert width == PHONE["width"], f"{path.name} is {width} wide"
             colours[scheme] = page.evaluate(
@@ -87,20 +87,7 @@ def test_it_reads_on_a_phone_in_the_light_and_in_the_dark(reports: Path, tmp_pat
         assert light[0] == "rgb(255, 255, 255)" and light != dark
         assert all(contrast(*pair) > 7 for pair in (light, dark))
         page.goto((reports / f"{nights(reports)[-1]}.html").as_uri())
-        page.set_viewport_size(PHONE)
         picture(page, "report-phone")
         page.emulate_media(color_scheme="light")
         page.set_viewport_size({"width": 1280, "height": 1500})
         picture(page, "report")
-
-
-def contrast(back: str, front: str) -> float:
-    """Of two colours as a browser says them, by WCAG 2: (lighter + .05) / (darker + .05) of relative luminance."""
-
-    def luminance(colour: str) -> float:
-        parts = [int(part) / 255 for part in colour.removeprefix("rgb(").rstrip(")").split(",")]
-        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-        return sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-    dark, light = sorted((luminance(back), luminance(front)))
-    return (light + 0.05) / (dark + 0.05)

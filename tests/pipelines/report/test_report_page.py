@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,11 +19,13 @@ from pipelines.media.store import FOLDER, put
 from pipelines.report import report_after, write_report
 from pipelines.report.attention import attention, headline
 from pipelines.report.gather import gather
+from pipelines.report.page import FOLDER as FOLDER_OF_PAGE
 from pipelines.report.page import SECTIONS, page
 from pipelines.report.delivered import is_above
 from pipelines.report.words import change, duration, number, said
-from pipelines.settings import Settings
-from tests.pipelines.report.told import BEFORE, HOSTILE, NIGHT, Read, at, fill, made, ran, write
+from pipelines.settings import Settings, night
+from pipelines.steps import STEPS, run_step
+from tests.pipelines.report.told import BEFORE, HOSTILE, NIGHT, Read, at, contrast, fill, made, ran, write
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +202,39 @@ def test_examples_of_quarantine_are_as_it_keeps_them(
     read = Read(page(found))
     read.check()
     assert f"[email] 0 {HOSTILE[0]}" in read.said
+
+
+def test_what_a_night_refused_is_shown_though_it_stopped_before_the_lake(settings: Settings) -> None:
+    seen = {"event_type": "view", "occurred_at": f"{NIGHT}T10:00:00Z", "user_id": "u", "item_id": "i"}
+    lines = [json.dumps({**seen, "event_id": f"e{n}"}) for n in range(5)] + ['{"torn <b>'] * 10
+    folder = settings.landing / "shop" / "events" / f"date={NIGHT}"
+    folder.mkdir(parents=True)
+    (folder / "a.jsonl").write_text("\n".join(lines) + "\n")
+    run_step(settings, STEPS["preprocess"], night(NIGHT), lambda line: None)
+    row = {"night": str(NIGHT), "step": "audit-landing", "status": "failed", "error": "too many", "seconds": 1.0}
+    write(settings, OPS_RUNS, [{**row, "started_at": at(NIGHT, 1), "finished_at": at(NIGHT, 2)}])
+    told = write_report(settings, NIGHT)
+    assert told["needs_a_person"] == [
+        "stopped: Step audit-landing failed: too many",
+        "look: 66.7 % of events is quarantined, usually 0.0 %",
+    ]
+    found = gather(settings, NIGHT).delivered
+    assert [(r["entity"], r["files"], r["rows_in"], r["rows_quarantined"]) for r in found.entities] == [("events", 1, 15, 10)]
+    assert [(r["rows"], [one["raw"] for one in r["examples"]]) for r in found.quarantine] == [(10, ['{"torn <b>'] * 3)]
+    read = Read(Path(told["report"]).read_text())
+    read.check()
+    assert "The night stopped before these rows were in the lake" in read.said and '{"torn <b>' in read.said
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_colour_of_text_stands_out_from_what_it_is_on(scheme: str) -> None:
+    light, dark = (FOLDER_OF_PAGE / "style.css").read_text().split("@media (prefers-color-scheme:dark)")
+    found = dict(re.findall(r"--(\w+):(#[0-9a-f]+)", light if scheme == "light" else dark.split("}}")[0]))
+    for text in ("ink", "soft", "link", "good", "look", "stopped", "note"):
+        for back in ("paper", "panel"):
+            assert contrast(found[text], found[back]) >= 4.5, (text, back)
+    for line in (f"s{n}" for n in range(6)):
+        assert contrast(found[line], found["paper"]) >= 3, line
 
 
 # ---- words and numbers ---------------------------------------------------------------------------------------------

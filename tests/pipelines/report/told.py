@@ -188,6 +188,22 @@ def _learned(settings: Settings) -> None:
     write(settings, OPS_GATE, [gate])
 
 
+def contrast(one: str, other: str) -> float:
+    """Of two colours, '#rrggbb' or 'rgb(r, g, b)', by WCAG 2: (lighter + .05) / (darker + .05) of their luminances."""
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    if colour.startswith("#"):
+        parts = [int(colour[n : n + 2], 16) for n in (1, 3, 5)]
+    else:
+        parts = [int(part) for part in colour.removeprefix("rgb(").rstrip(")").split(",")]
+    shares = [part / 255 for part in parts]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in shares]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
 class Read(HTMLParser):
     """What is in a page; `check` says whether it is whole, self-contained and accessible."""
 
