@@ -53,11 +53,10 @@ def course(
         marks.append(_text(LEFT - 5, y + 4, _short(low + span * share, kind), anchor="end"))
     marks.append(_text(LEFT, bottom + 18, str(days[0])))
     marks.append(_text(WIDTH - RIGHT, bottom + 18, str(days[-1]), anchor="end"))
-    order = sorted(series, key=lambda name: (name == bold, name))  # what is to be seen is drawn last
-    colours = {name: f"s{n % 6}" for n, name in enumerate(sorted(series))}
-    for name in order:
+    styles = _styles(list(series), bold)
+    for name in sorted(series, key=lambda name: (name == bold, name)):  # what is to be seen is drawn last
         points = [(day, value) for day, value in zip(days, series[name], strict=True)]
-        style = f"course {'bold' if name == bold or len(series) == 1 else colours[name]}"
+        style = f"course {styles[name]}"
         for run in _stretches(points):
             at = [place(*point) for point in run]
             if len(at) == 1:
@@ -67,6 +66,12 @@ def course(
                 marks.append(f'<polyline points="{joined}" class="{style}"/>')
     told = "; ".join(_told(name, values, kind) for name, values in series.items())
     return _svg(key, title, f"{days[0]} to {days[-1]}. {told}", height, marks)
+
+
+def _styles(names: Sequence[str], bold: str) -> dict[str, str]:
+    """Six colours, then the same ones dashed."""
+    told = {name: f"s{n % 6}{' dashed' if n >= 6 else ''}" for n, name in enumerate(sorted(names))}
+    return {name: "bold" if name == bold or len(names) == 1 else style for name, style in told.items()}
 
 
 def _stretches(points: list[tuple[date, Any]]) -> list[list[tuple[date, Any]]]:
@@ -152,6 +157,6 @@ def legend(names: Sequence[str], bold: str) -> Markup:
         '<li><svg viewBox="0 0 22 10" aria-hidden="true"><line x1="0" y1="5" x2="22" y2="5" class="course {style}"/>'
         "</svg><bdi>{name}</bdi></li>"
     )
-    styles = {name: "bold" if name == bold or len(names) == 1 else f"s{n % 6}" for n, name in enumerate(sorted(names))}
+    styles = _styles(names, bold)
     shown = Markup("").join(entry.format(style=styles[name], name=said(name, 60)) for name in names)
     return Markup('<ul class="legend">{}</ul>').format(shown)

@@ -44,7 +44,7 @@ def delivered(settings: Settings, book: Book, found: Outcome) -> Delivered:
     expected = found.state in ("published", "again") and not found.is_closed
     entities = _held(tonight, before) if tonight or expected else []
     if refused:
-        kept = _examples(settings, book.night, staged and staged[0])
+        kept = _examples(settings, book.night, staged[0] if staged else None)
         refused = [{**row, "examples": kept.get((row["entity"], row["reason"]), [])} for row in refused]
     return Delivered(entities, refused, masked, staged is None)
 

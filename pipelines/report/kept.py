@@ -51,7 +51,7 @@ def link(place: Path) -> None:
     told = []
     for night in known:
         path = place / f"{night}.html"
-        text = path.read_text()
+        text = path.read_text("utf-8")
         _write(path, linked(text, night, known))
         found = _SAID.search(text)
         told.append((night, found.group(1) if found else ""))
