@@ -198,17 +198,10 @@ def run_night(
 ) -> None:
     """Run one whole night: landing to BI, and the report of how it went."""
     from pipelines import night as nights
-    from pipelines.report import report_after
+    from pipelines.report import with_report
 
-    settings, when = load_settings(), day_of(day)
-    try:
-        result = nights.run_night(settings, when, source, path, accept_quarantine, report)
-    except UsageError:
-        raise
-    except NightmarketError:
-        report_after(settings, when, report)
-        raise
-    done({**result, "report": report_after(settings, when, report)})
+    args = (load_settings(), day_of(day))
+    done(with_report(*args, report, lambda: nights.run_night(*args, source, path, accept_quarantine, report)))
 
 
 @app.command()

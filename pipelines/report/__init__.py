@@ -1,9 +1,11 @@
 """`nightmarket report`: one page that says in the morning how the night went."""
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
 from pipelines import ops
+from pipelines.errors import NightmarketError, UsageError
 from pipelines.fence import Attempt
 from pipelines.settings import Batch, Settings, night
 from pipelines.steps import Report, Step, run_step
@@ -38,11 +40,20 @@ def _report(settings: Settings, batch: Batch, attempt: Attempt) -> dict[str, Any
 REPORT = Step("report", _report, scope="report")
 
 
-def report_after(settings: Settings, day: date, say: Report) -> str | None:
-    """The report of a night that ended, well or not: its path, or None where it cannot be had; `run_step` said why.
+def with_report(settings: Settings, day: date, say: Report, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `run`, a whole night, returns, with the path of its report. A night that fails has a report, too."""
+    try:
+        result = run()
+    except UsageError:  # there was no night
+        raise
+    except NightmarketError:
+        _after(settings, day, say)
+        raise
+    return {**result, "report": _after(settings, day, say)}
 
-    How the night ended is what matters: nothing that goes wrong here is raised.
-    """
+
+def _after(settings: Settings, day: date, say: Report) -> str | None:
+    """The report's path, or None where it cannot be had: `run_step` said why, and how the night ended matters more."""
     try:
         return str(run_step(settings, REPORT, night(day), say)["report"])
     except Exception:

@@ -33,9 +33,8 @@ def headline(found: Gathered) -> str:
         closed = " It was a closed day." if found.outcome.is_closed else ""
         shown = "" if found.shown == night else f" {sees}"
         return f"Night {night} is published{by_pass}.{closed}{shown}"
-    if state == "again":
-        steps = _names(found)
-        return f"Night {night} was published; {steps} failed when it ran again. {sees}"
+    if state == "failed later":
+        return f"Night {night} was published; {_names(found)} failed after that. {sees}"
     if state == "failed":
         return f"Night {night} is not published: {_names(found)} failed. {sees}"
     return f"Night {night} is not published yet: its last step is {found.outcome.runs[-1]['step']}. {sees}"

@@ -41,7 +41,7 @@ def delivered(settings: Settings, book: Book, found: Outcome) -> Delivered:
         _, before = _delivered(book)
         tonight = _of_manifest(manifest, book.night)
         refused, masked = (_of_day(manifest.get(name, []), book.night) for name in ("quarantine", "masked"))
-    expected = found.state in ("published", "again") and not found.is_closed
+    expected = found.state in ("published", "failed later") and not found.is_closed
     entities = _held(tonight, before) if tonight or expected else []
     if refused:
         kept = _examples(settings, book.night, staged[0] if staged else None)

@@ -18,7 +18,7 @@ _RUN = ("night", "step", "status", "rows", "error", "started_at", "finished_at",
 
 @dataclass(frozen=True)
 class Outcome:
-    """`state`: published, failed (nothing was shown), again (shown, then run again and failed), unfinished."""
+    """`state`: published, failed (nothing was shown), failed later (after it was shown), unfinished."""
 
     state: str
     batch: str  # the night's date, or "first..last" of the history pass it came with
@@ -42,7 +42,7 @@ def outcome(book: Book) -> Outcome:
         raise UsageError(f"no run of night {key} is on record, so there is nothing to report; check the date")
     shown = next((row["finished_at"] for row in own if row["step"] == "publish" and row["status"] == "done"), None)
     failed = [row for row in own if row["status"] == "failed" and (shown is None or row["finished_at"] > shown)]
-    state = ("again" if failed else "published") if shown else ("failed" if failed else "unfinished")
+    state = ("failed later" if failed else "published") if shown else ("failed" if failed else "unfinished")
     closed = book.rows(OPS_NIGHTS.name, ("is_closed",), "where night = ?", [book.night])
     return Outcome(
         state, own[0]["night"], own, failed, min(row["started_at"] for row in own), shown,

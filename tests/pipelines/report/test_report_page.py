@@ -14,11 +14,12 @@ from PIL import Image
 
 from models.registry import Promotion, promote
 from pipelines.contracts import OPS_RUNS, RAW_TABLES
-from pipelines.errors import UsageError
+from pipelines.errors import NightmarketError, UsageError
 from pipelines.media.store import FOLDER, put
-from pipelines.report import report_after, write_report
+from pipelines.report import with_report, write_report
 from pipelines.report.attention import attention, headline
 from pipelines.report.gather import gather
+from pipelines.report.kept import path_of
 from pipelines.report.page import FOLDER as FOLDER_OF_PAGE
 from pipelines.report.page import SECTIONS, page
 from pipelines.report.delivered import is_above
@@ -144,12 +145,12 @@ def test_a_night_that_failed_says_why_and_what_bi_sees(settings: Settings) -> No
     assert found.outcome.published_at is None
 
 
-def test_a_night_that_fails_when_it_runs_again_was_published(settings: Settings) -> None:
+def test_a_night_that_failed_later_was_published(settings: Settings) -> None:
     ran(settings)
     again = {"night": str(NIGHT), "step": "score", "status": "failed", "error": "no", "seconds": 1.0}
     times = {"started_at": at(NIGHT, 8), "finished_at": at(NIGHT, 9)}
     write(settings, OPS_RUNS, [{**again, **times}])
-    assert headline(gather(settings, NIGHT)).startswith("Night 2024-05-08 was published; score failed when it ran again")
+    assert headline(gather(settings, NIGHT)).startswith("Night 2024-05-08 was published; score failed after that.")
 
 
 def test_a_day_of_a_history_pass_is_found_in_it(settings: Settings) -> None:
@@ -175,11 +176,18 @@ def test_a_shop_without_anything_has_a_page_and_an_unknown_night_has_none(settin
 
 def test_a_report_that_cannot_be_had_is_said_and_stops_nothing(settings: Settings) -> None:
     lines: list[str] = []
-    assert report_after(settings, NIGHT, lines.append) is None
+    assert with_report(settings, NIGHT, lines.append, lambda: {"batch": "b"}) == {"batch": "b", "report": None}
     assert "report          FAILED" in lines[-1]
-    ran(settings)
-    path = report_after(settings, NIGHT, lines.append)
-    assert path is not None and Path(path).is_file()
+
+
+def test_a_night_that_fails_fails_as_before_and_has_a_report(settings: Settings) -> None:
+    def fails() -> dict:
+        ran(settings, score="no champion")
+        raise NightmarketError("no champion")
+
+    with pytest.raises(NightmarketError, match="no champion"):
+        with_report(settings, NIGHT, lambda line: None, fails)
+    assert "is not published: score failed" in path_of(settings, NIGHT).read_text()
 
 
 def test_examples_of_quarantine_are_as_it_keeps_them(
