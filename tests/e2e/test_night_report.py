@@ -22,12 +22,12 @@ PHONE = {"width": 360, "height": 740}
 
 
 @pytest.fixture
-def reports(clean: Path, copy_of: Callable[[Path], Path]) -> Path:
+def reports(request: pytest.FixtureRequest, copy_of: Callable[[Path], Path]) -> Path:
     """The folder of two nights' reports."""
     kept = os.environ.get("NIGHTMARKET_SCREENSHOTS_HOME")
     if kept:
         return folder(settings_of(Path(kept)))
-    settings = settings_of(copy_of(clean))
+    settings = settings_of(copy_of(request.getfixturevalue("clean")))
     for night in NIGHTS:
         write_report(settings, night)
     return folder(settings)
@@ -89,5 +89,5 @@ def test_it_reads_on_a_phone_in_the_light_and_in_the_dark(reports: Path, tmp_pat
         page.goto((reports / f"{nights(reports)[-1]}.html").as_uri())
         picture(page, "report-phone")
         page.emulate_media(color_scheme="light")
-        page.set_viewport_size({"width": 1280, "height": 1500})
+        page.set_viewport_size({"width": 1280, "height": 2000})
         picture(page, "report")
