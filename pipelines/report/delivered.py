@@ -37,7 +37,7 @@ def delivered(settings: Settings, book: Book, found: Outcome) -> Delivered:
         tonight, before = _delivered(book)
         refused, masked = _refused(book), _masked(book)
     else:
-        folder, manifest = staged
+        manifest = staged[1]
         _, before = _delivered(book)
         tonight = _of_manifest(manifest, book.night)
         refused, masked = (_of_day(manifest.get(name, []), book.night) for name in ("quarantine", "masked"))

@@ -18,11 +18,11 @@ from pipelines.errors import NightmarketError, UsageError
 from pipelines.media.store import FOLDER, put
 from pipelines.report import with_report, write_report
 from pipelines.report.attention import attention, headline
+from pipelines.report.delivered import is_above
 from pipelines.report.gather import gather
 from pipelines.report.kept import path_of
 from pipelines.report.page import FOLDER as FOLDER_OF_PAGE
 from pipelines.report.page import SECTIONS, page
-from pipelines.report.delivered import is_above
 from pipelines.report.words import change, duration, number, said
 from pipelines.settings import Settings, night
 from pipelines.steps import STEPS, run_step
@@ -59,7 +59,9 @@ def test_a_page_full_of_hostile_texts_is_whole_and_asks_nobody(read: Read) -> No
 
 
 def test_every_section_is_in_the_list_of_contents(read: Read) -> None:
-    assert [href for href in read.links() if href.startswith("#")][1 : len(SECTIONS) + 1] == [f"#{a}" for a, _ in SECTIONS]
+    assert [href for href in read.links() if href.startswith("#")][1 : len(SECTIONS) + 1] == [
+        f"#{a}" for a, _ in SECTIONS
+    ]
     heads = [given.get("id") for tag, given in read.tags if tag in ("h1", "h2", "h3")]
     assert all(heads) and set(heads) >= {anchor for anchor, _ in SECTIONS}
 
@@ -190,16 +192,21 @@ def test_a_night_that_fails_fails_as_before_and_has_a_report(settings: Settings)
     assert "is not published: score failed" in path_of(settings, NIGHT).read_text()
 
 
-def test_examples_of_quarantine_are_as_it_keeps_them(
-    filled: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_examples_of_quarantine_are_as_it_keeps_them(filled: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     import pyarrow.dataset as ds
 
     from pipelines import lake
     from pipelines.contracts import QUARANTINE_SCHEMA
 
     rows = [
-        {"landing_date": day, "entity": "events", "reason": HOSTILE[0], "file": "f", "line": n, "raw": f"[email] {n} {raw}"}
+        {
+            "landing_date": day,
+            "entity": "events",
+            "reason": HOSTILE[0],
+            "file": "f",
+            "line": n,
+            "raw": f"[email] {n} {raw}",
+        }
         for day in (BEFORE, NIGHT)
         for n, raw in enumerate(HOSTILE)
     ]
@@ -227,7 +234,9 @@ def test_what_a_night_refused_is_shown_though_it_stopped_before_the_lake(setting
         "look: 66.7 % of events is quarantined, usually 0.0 %",
     ]
     found = gather(settings, NIGHT).delivered
-    assert [(r["entity"], r["files"], r["rows_in"], r["rows_quarantined"]) for r in found.entities] == [("events", 1, 15, 10)]
+    assert [(r["entity"], r["files"], r["rows_in"], r["rows_quarantined"]) for r in found.entities] == [
+        ("events", 1, 15, 10)
+    ]
     assert [(r["rows"], [one["raw"] for one in r["examples"]]) for r in found.quarantine] == [(10, ['{"torn <b>'] * 3)]
     read = Read(Path(told["report"]).read_text())
     read.check()

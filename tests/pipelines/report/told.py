@@ -1,5 +1,6 @@
 """A hand-made warehouse of a shop with hostile texts, and a reader that knows what a page must keep to."""
 
+import itertools
 import xml.etree.ElementTree as ElementTree
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
@@ -105,10 +106,10 @@ def fill(settings: Settings) -> None:
     _shown(settings)
     _learned(settings)
     kpis = [(n, 150 if n == 0 else 100 if n == 7 else 80) for n in range(9) if n != 3]
-    for back, revenue in kpis:
-        day = {"as_of": NIGHT, "event_date": NIGHT - timedelta(back)}
-        made(settings, "marts.daily_kpis", [{**day, "revenue": revenue, "orders": 10, "sessions": 40 + back}])
-        made(settings, "marts.funnel", [{**day, "purchase_per_session": 0.25 if back else 0.26}])
+    days = {back: {"as_of": NIGHT, "event_date": NIGHT - timedelta(back)} for back, _ in kpis}
+    figures = [{**days[back], "revenue": revenue, "orders": 10, "sessions": 40 + back} for back, revenue in kpis]
+    made(settings, "marts.daily_kpis", figures)
+    made(settings, "marts.funnel", [{**days[n], "purchase_per_session": 0.25 if n else 0.26} for n in days])
     queue = [("m1", 3, None), ("m2", 9, HOSTILE[0]), ("m3", 1, HOSTILE[0])]
     made(
         settings, "marts.support_queue",
@@ -264,7 +265,7 @@ class Read(HTMLParser):
                 assert (place / href).is_file(), href
         levels = [int(tag[1]) for tag, _ in self.tags if tag in ("h1", "h2", "h3")]
         assert levels[:1] == [1] and levels.count(1) == 1
-        assert all(later <= earlier + 1 for earlier, later in zip(levels, levels[1:], strict=False))
+        assert all(later <= earlier + 1 for earlier, later in itertools.pairwise(levels))
         assert all(given.get("scope") in ("col", "row") for given in self.all("th"))
         assert all(given["src"].startswith("data:image/") and given["alt"] for given in self.all("img"))
         assert all(given.get("aria-hidden") or given.get("aria-labelledby") for given in self.all("svg"))
