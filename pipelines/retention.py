@@ -8,37 +8,45 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import bi
+from pipelines.report.kept import folder, forget, nights
 from pipelines.settings import Settings
 
 
 def retention(settings: Settings, dry_run: bool = True, today: date | None = None) -> dict[str, Any]:
     """Delete, or with `dry_run` only count, what is older than the settings say.
 
-    Audit pages of nights more than `bi_history_days` before the night BI sees (a shop may be behind the calendar), and
-    task logs of Airflow older than `log_days`. Returns counts by kind.
+    Audit pages and reports of nights more than `bi_history_days` before the night BI sees (a shop may be behind the
+    calendar), and task logs of Airflow older than `log_days`. Returns counts by kind.
     """
     newest = bi.current_night(settings) or today or datetime.now(UTC).date()
-    pages = list(_old_pages(settings, newest - timedelta(settings.bi_history_days)))
+    oldest = newest - timedelta(settings.bi_history_days)
+    pages, reports = list(_old_pages(settings, oldest)), _old_reports(settings, oldest)
     logs = list(_old_files(settings.home / "airflow" / "logs", settings.log_days))
     if not dry_run:
-        for folder in pages:
-            shutil.rmtree(folder)
+        for page in pages:
+            shutil.rmtree(page)
+        forget(settings, reports)
         for file in logs:
             file.unlink(missing_ok=True)
         _drop_empty(settings.home / "airflow" / "logs")
-    return {"dry_run": dry_run, "audit_pages": len(pages), "log_files": len(logs)}
+    return {"dry_run": dry_run, "audit_pages": len(pages), "reports": len(reports), "log_files": len(logs)}
 
 
 def _old_pages(settings: Settings, oldest: date) -> Iterator[Path]:
     """Folders are named after a night, or after the first and last day of a stretch of history."""
     root = settings.reports / "audit"
-    for folder in sorted(root.iterdir()) if root.is_dir() else []:
+    for place in sorted(root.iterdir()) if root.is_dir() else []:
         try:
-            last = date.fromisoformat(folder.name.rpartition("..")[2])
+            last = date.fromisoformat(place.name.rpartition("..")[2])
         except ValueError:
             continue
         if last <= oldest:
-            yield folder
+            yield place
+
+
+def _old_reports(settings: Settings, oldest: date) -> list[date]:
+    known = map(date.fromisoformat, nights(folder(settings)))
+    return [night for night in known if night <= oldest]
 
 
 def _old_files(root: Path, days: int) -> Iterator[Path]:
@@ -49,6 +57,6 @@ def _old_files(root: Path, days: int) -> Iterator[Path]:
 
 
 def _drop_empty(root: Path) -> None:
-    for folder in sorted((p for p in root.rglob("*") if p.is_dir()), reverse=True):
-        if not any(folder.iterdir()):
-            folder.rmdir()
+    for place in sorted((p for p in root.rglob("*") if p.is_dir()), reverse=True):
+        if not any(place.iterdir()):
+            place.rmdir()

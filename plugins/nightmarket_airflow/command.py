@@ -13,7 +13,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from nightmarket_airflow.alerts import alarms_raised
-from nightmarket_airflow.links import ReportsLink
+from nightmarket_airflow.links import NightReportLink, ReportsLink
 
 BIN = Path(__file__).resolve().parents[2] / ".venv" / "bin"
 STOP_SECONDS = 15
@@ -42,7 +42,7 @@ class Command(BaseOperator):
 
     template_fields = ("words", "night", "unless")
     ui_color = "#e8f0fe"
-    operator_extra_links = (ReportsLink(),)
+    operator_extra_links = (NightReportLink(), ReportsLink())
 
     def __init__(self, *, words: Sequence[str], night: str = "", unless: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
