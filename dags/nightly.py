@@ -12,8 +12,8 @@ lake → warehouse → texts → vectors → features → score → audit → ma
 * **When a task is red**: its log ends in one line that says what failed and what to do. Mend that, then *Clear* the
   task: every step ends equal however often it runs. A failed audit is never tried again by itself.
 * **In the morning**: *Report of the night*, a link on every task, says how it went and what needs a person, also when
-  nothing was published. `monitor` compares the night with those before and alerts (`docs/monitoring.md`), `report` writes
-  the page; whether they can, has no part in whether the run is green.
+  nothing was published. `monitor` compares the night with those before and alerts (`docs/monitoring.md`), `report`
+  writes the page; whether they can, has no part in whether the run is green.
 * **A range of nights**: *Backfill* in the UI, or `airflow backfill create --dag-id nightly --from-date A --to-date B`.
   Nights run in order, one at a time.
 """
