@@ -15,7 +15,8 @@ DBT_FILES := $(shell find dbt_project -type f -not -path '*/target/*' -not -path
 
 COMPOSE ?= docker compose
 
-# Most of a test's time is one process starting after another, so two at once use two cores; what a file shares is made once.
+# Most of a test's time is one process starting after another, so two at once use two cores. Files that
+# say `xdist_group` stay on one worker, which makes what they share once.
 WORKERS ?= -n 2 --dist loadgroup
 
 .PHONY: help setup demo up down init compose-up compose-down test test-all test-rest bench lint format lock clean

@@ -165,10 +165,15 @@ def _finish_epoch(net: nn.Module, task: Task[BatchT], kept: Kept, progress: Prog
 
 def ahead(batches: Iterator[BatchT], depth: int = 3) -> Iterator[BatchT]:
     """The same batches in the same order, the next few of them made while this one is on the device."""
+
+    def one() -> list[BatchT]:
+        """The next batch, or none."""
+        return list(itertools.islice(batches, 1))
+
     with ThreadPoolExecutor(1) as pool:
-        coming = deque(pool.submit(lambda: list(itertools.islice(batches, 1))) for _ in range(depth))
+        coming = deque(pool.submit(one) for _ in range(depth))
         while found := coming.popleft().result():
-            coming.append(pool.submit(lambda: list(itertools.islice(batches, 1))))
+            coming.append(pool.submit(one))
             yield found[0]
 
 

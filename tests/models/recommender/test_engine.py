@@ -86,6 +86,8 @@ class Case:
         assert found.scores.view(np.int32).tolist() == (self.expected.scores + np.float32(0)).view(np.int32).tolist()
 
 
+# Only a GPU can show that it rounds as a CPU does: without one these are named as not run, and `benchmarks.gpu`
+# compares the lists of the first machine that has one.
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU with CUDA")
 WAYS = pytest.mark.parametrize(("low", "how"), [(low, how) for low in LOW for how in ("torch", "compiled")])
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from models.multimodal import configs
+from models.recommender.newcomers import LEAST
 from models.registry import champion_as_of
 from pipelines import lake
 from pipelines.errors import NightmarketError, TooLittle, UsageError
@@ -196,8 +197,15 @@ def test_lists_of_what_few_people_had_are_filled_with_what_it_is_like(shop: Sett
     night = LAST + timedelta(5)
     read(shop, night)
     run(shop, night)
-    sizes = {size for (size,) in query(shop, "select count(*) from scores.similar_items group by item_id")}
-    assert max(sizes) == shop.top_k and min(sizes) > shop.top_k / 2  # what is like nothing else stays short
+    listed: dict[str, set[str]] = {}
+    for one, two in query(shop, "select item_id, similar_item_id from scores.similar_items"):
+        listed.setdefault(one, set()).add(two)
+    held = dict(query(shop, "select item_id, vector from scores.item_vectors where space = 'products'"))
+    bought = {item for _, item, _ in purchases()}
+    assert max(map(len, listed.values())) == shop.top_k
+    for item, found in listed.items():  # a list is short only where nothing else is like its product
+        like = {o for o in held if o in bought and o != item and np.dot(held[o], held[item]) >= LEAST + 1e-6}
+        assert len(found) == shop.top_k or like <= found
     together = "select item_id, similar_item_id, reason from scores.similar_items where reason_type = 'similar_to'"
     rows = query(shop, together)
     had = {(user, item) for user, item, _ in purchases()}
