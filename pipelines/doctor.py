@@ -79,7 +79,7 @@ def _libgomp() -> Check:
 def _disk(settings: Settings) -> Check:
     existing = next(p for p in (settings.home, *settings.home.parents) if p.exists())
     free = shutil.disk_usage(existing).free / 2**30
-    return Check("disk", free >= FREE_GIB, f"{free:.0f} GiB free at {existing}; {FREE_GIB} GiB are advised")
+    return Check("disk", free >= FREE_GIB, f"{free:.0f} GiB free at {existing}; {FREE_GIB} GiB are needed")
 
 
 def _writable(settings: Settings) -> Check:

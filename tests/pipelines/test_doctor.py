@@ -9,9 +9,17 @@ from pipelines.doctor import doctor, java
 from pipelines.settings import Settings
 
 
-def test_this_machine_can_run_nights(tmp_path: Path) -> None:
+def test_this_machine_can_run_nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.doctor.FREE_GIB", 0)  # how full its disk is just now is no matter of the code
     failed = [c for c in doctor(Settings(home=tmp_path)) if not c.ok and c.level == "missing"]
     assert failed == []
+
+
+def test_a_full_disk_is_told_before_a_night_meets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.doctor.FREE_GIB", 10**9)
+    disk = next(c for c in doctor(Settings(home=tmp_path)) if c.name == "disk")
+    assert not disk.ok
+    assert "1000000000 GiB are needed" in disk.message
 
 
 def test_a_machine_without_java_is_told_which_engine_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
