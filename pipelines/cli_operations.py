@@ -23,7 +23,7 @@ def vacuum(
 def retention(
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without this, count only.")] = False,
 ) -> None:
-    """Delete audit pages and task logs past their time."""
+    """Delete reports, task logs and media vectors past their time."""
     from pipelines.retention import retention as run
 
     done(run(load_settings(), dry_run=not yes))
