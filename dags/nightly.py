@@ -11,6 +11,9 @@ lake → warehouse → texts → vectors → features → score → audit → ma
 * **Urgency**: BI expects it by 06:00 UTC. Until then, and after any failure, BI sees the night before, whole.
 * **When a task is red**: its log ends in one line that says what failed and what to do. Mend that, then *Clear* the
   task: every step ends equal however often it runs. A failed audit is never tried again by itself.
+* **In the morning**: *Report of the night*, a link on every task, says how it went and what needs a person, also when
+  nothing was published. `monitor` compares the night with those before and alerts (`docs/monitoring.md`), `report`
+  writes the page; whether they can, has no part in whether the run is green.
 * **A range of nights**: *Backfill* in the UI, or `airflow backfill create --dag-id nightly --from-date A --to-date B`.
   Nights run in order, one at a time.
 """
@@ -79,6 +82,9 @@ with DAG(
     rescore = Command(task_id="rescore", words=["rescore", "--after", NIGHT], **WAREHOUSE)
     marts = dbt_group("marts", NIGHT)
     publish = Command(task_id="publish", words=["publish", *DATE], outlets=[MARTS], **WAREHOUSE)
+    # Teardowns run when all before them ended, however they did, and are no part of the run's own outcome.
+    monitor = Command(task_id="monitor", words=["monitor", *DATE], **WAREHOUSE).as_teardown()
+    report = Command(task_id="report", words=["report", *DATE], **WAREHOUSE).as_teardown()
 
     chain(take_turn, land, preprocess, audit_events, publish_lake, load, texts, vectors, features, score)
-    chain(score, audit_scores, rescore, marts, publish)
+    chain(score, audit_scores, rescore, marts, publish, monitor, report)

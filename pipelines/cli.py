@@ -189,6 +189,12 @@ def publish(day: RangeDate = None, first: FromOption = None, until: UntilOption 
     _step("publish", _range(day, first, until))
 
 
+@app.command()
+def monitor(day: DateOption) -> None:
+    """Measure a night: drift, freshness, exposure, calibration, speed; alarms are lines, and rows of ops.monitor."""
+    _step("monitor", night(day_of(day)))
+
+
 @app.command("night")
 def run_night(
     day: DateOption,
@@ -196,10 +202,12 @@ def run_night(
     path: PathOption = None,
     accept_quarantine: AcceptOption = None,
 ) -> None:
-    """Run one whole night: landing to BI."""
+    """Run one whole night: landing to BI, and the report of how it went."""
     from pipelines import night as nights
+    from pipelines.report import with_report
 
-    done(nights.run_night(load_settings(), day_of(day), source, path, accept_quarantine, report))
+    args = (load_settings(), day_of(day))
+    done(with_report(*args, report, lambda: nights.run_night(*args, source, path, accept_quarantine, report)))
 
 
 @app.command()

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli_io import done, optional_day, report
+from pipelines.cli_report import report as night_report
 from pipelines.errors import NightmarketError, UsageError
 from pipelines.settings import REPOSITORY, load_settings
 
@@ -22,7 +23,7 @@ def vacuum(
 def retention(
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without this, count only.")] = False,
 ) -> None:
-    """Delete audit pages and task logs past their time."""
+    """Delete reports, task logs and media vectors past their time."""
     from pipelines.retention import retention as run
 
     done(run(load_settings(), dry_run=not yes))
@@ -171,4 +172,4 @@ def doctor() -> None:
 
 
 SERVERS = (up, down, serve, healthy, prepare_airflow, prepare_store, init)
-OPERATIONS = (vacuum, retention, status, query, search, rules, fingerprint, *SERVERS, demo, doctor)
+OPERATIONS = (vacuum, retention, status, night_report, query, search, rules, fingerprint, *SERVERS, demo, doctor)

@@ -15,6 +15,7 @@ from pipelines.contracts import OPS_RUNS
 from pipelines.errors import NightmarketError
 from pipelines.promotion import promote
 from pipelines.query import query
+from pipelines.report.kept import path_of
 from pipelines.serve import stack
 from pipelines.serve.client import FINISHED, Airflow
 from pipelines.settings import Settings
@@ -56,6 +57,8 @@ def demo(settings: Settings, report: Report) -> dict[str, Any]:
     users, rows, short = _lists(settings)
     console.print(f"{rows:,} recommendations for {users:,} users; {short} lists are shorter than {settings.top_k}.")
     console.print(f"BI reads {bi.place(settings)} (night {bi.current_night(settings)})")
+    if (page := path_of(settings, NIGHTS[-1])).is_file():
+        console.print(f"How the last night went: {page}", soft_wrap=True)
     console.print('Ask it: .venv/bin/nightmarket query "select * from marts.recommendations limit 5"')
     stack.say_where(settings, console.print)
     console.print("They run until `make down`.")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import landing
-from pipelines.errors import UsageError
+from pipelines.errors import NightmarketError, UsageError
 from pipelines.faults import fault_point
 from pipelines.fence import Attempt
 from pipelines.land import land
@@ -46,7 +46,16 @@ def run_night(
     results.append(run_step(settings, audit_step("scores"), batch, report))
     results += rescore(settings, day, report)
     results += _steps(settings, TO_BI, batch, report)
+    results += _measured(settings, batch, report)
     return _summary(batch, results)
+
+
+def _measured(settings: Settings, batch: Batch, report: Report) -> list[Result]:
+    """BI has its night by now: what goes wrong here is said and recorded, and fails nothing."""
+    try:
+        return [run_step(settings, STEPS["monitor"], batch, report)]
+    except NightmarketError:
+        return []
 
 
 def run_history(

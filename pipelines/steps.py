@@ -122,6 +122,12 @@ def _publish(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
     return {"rows": sum(rows.values()), "marts": rows, "night": str(newest)}
 
 
+def _monitor(settings: Settings, batch: Batch, attempt: Attempt) -> Result:
+    from pipelines.monitoring import monitor
+
+    return monitor(settings, batch.last, attempt)
+
+
 def _require_built(settings: Settings, half: built.Half, newest: date) -> None:
     stands = built.as_of(settings, half)
     if stands != newest:
@@ -156,6 +162,7 @@ STEPS: dict[str, Step] = {
         Step("score", _score),
         Step("marts", _marts, scope="warehouse"),
         Step("publish", _publish, scope="bi"),
+        Step("monitor", _monitor),
     )
 }
 AUDITS = ("landing", "events", "features", "scores")

@@ -1,10 +1,10 @@
-"""Registers what Airflow has to know of: the link from tasks to reports, the pages it leads to, what is closed."""
+"""Registers what Airflow has to know of: the links from tasks to reports, the pages it leads to, what is closed."""
 
 from typing import ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 from nightmarket_airflow.closed import ClosedDescriptions
-from nightmarket_airflow.links import REPORTS_PREFIX, ReportsLink
+from nightmarket_airflow.links import REPORTS_PREFIX, NightReportLink, ReportsLink
 from nightmarket_airflow.timetable import NightTimetable
 
 
@@ -19,7 +19,7 @@ def _apps() -> list[dict]:
 
 class NightmarketPlugin(AirflowPlugin):
     name = "nightmarket"
-    operator_extra_links: ClassVar = [ReportsLink()]
+    operator_extra_links: ClassVar = [NightReportLink(), ReportsLink()]
     timetables: ClassVar = [NightTimetable]
     fastapi_apps: ClassVar = _apps()
     fastapi_root_middlewares: ClassVar = [

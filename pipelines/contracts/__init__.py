@@ -37,6 +37,7 @@ from pipelines.contracts.entities import (
     Entity,
     Kind,
 )
+from pipelines.contracts.monitor import OPS_MONITOR, OPS_MONITOR_PROFILES
 from pipelines.contracts.table import Table
 from pipelines.contracts.tables import (
     OPS_AUDIT_RESULTS,
@@ -114,6 +115,8 @@ __all__ = [
     "OPS_LOADED_DAYS",
     "OPS_MASKED",
     "OPS_MODEL_METRICS",
+    "OPS_MONITOR",
+    "OPS_MONITOR_PROFILES",
     "OPS_NIGHTS",
     "OPS_NIGHT_RULES",
     "OPS_OVERRIDES",

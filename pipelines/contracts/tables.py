@@ -1,6 +1,7 @@
 """Warehouse tables that Python writes (dbt owns the rest), and what a table hash leaves out."""
 
 from pipelines.contracts.entities import ENTITIES, EVENT_DATE, FILE, LANDING_DATE, LINE, Entity, Kind
+from pipelines.contracts.monitor import MONITOR_TABLES
 from pipelines.contracts.table import STAMP, Table
 from pipelines.contracts.texts import TEXT_TABLES
 from pipelines.contracts.vectors import VECTOR_TABLES
@@ -270,7 +271,7 @@ OPS_NIGHT_RULES = Table(  # the rules file that a night was scored by; a night w
 OPS_TABLES = (
     OPS_RUNS, OPS_LANDING_FILES, OPS_QUARANTINE, OPS_MASKED, OPS_OVERRIDES, OPS_AUDIT_RESULTS, OPS_MODEL_METRICS,
     OPS_GATE, OPS_READ_TEXTS, OPS_LOADED_DAYS, OPS_PENDING_DAYS, OPS_NIGHTS, OPS_BUILT_SQL,
-    OPS_NIGHT_RULES,
+    OPS_NIGHT_RULES, *MONITOR_TABLES,
 )  # fmt: skip
 
 TABLES: dict[str, Table] = {

@@ -48,13 +48,13 @@ def propensity(settings: Settings, night: date, stamp: Stamp) -> Foretold:
     return Foretold(PROPENSITY, pa.concat_tables(parts), judged, version, note)
 
 
-def visits_by(settings: Settings, night: date) -> "Visits":
-    """What users did up to the night, as far as it was known by then."""
+def visits_by(settings: Settings, night: date, reach: int | None = None) -> "Visits":
+    """What users did up to the night, as far as it was known by then, `reach` days back: by default all that helps."""
     from models.interactions import by_vocabulary
     from models.propensity.forecast import REACH
     from models.propensity.visits import Visits
 
-    table = lake.user_days(settings, night, REACH)
+    table = lake.user_days(settings, night, REACH if reach is None else reach)
     users, user = by_vocabulary(table["user_id"])
 
     def days(name: str) -> np.ndarray:

@@ -12,7 +12,8 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from nightmarket_airflow.links import ReportsLink
+from nightmarket_airflow.alerts import alarms_raised
+from nightmarket_airflow.links import NightReportLink, ReportsLink
 
 BIN = Path(__file__).resolve().parents[2] / ".venv" / "bin"
 STOP_SECONDS = 15
@@ -35,12 +36,13 @@ class Command(BaseOperator):
     `words` are templated one by one and never pass through a shell; a word that renders empty is left out, and with
     it a `--option` right before it. It is skipped where one of the reasons in `unless` (templated) renders to anything,
     and where the command itself says `"skipped"`. What the command says with `"retry": true`, or a kill, is tried again
-    as the task's retries allow; any other failure (an audit, a missing delivery, a full disk) fails at once.
+    as the task's retries allow; any other failure (an audit, a missing delivery, a full disk) fails at once. What it
+    names under `"alarms"` goes where alerts go; the task is done all the same.
     """
 
     template_fields = ("words", "night", "unless")
     ui_color = "#e8f0fe"
-    operator_extra_links = (ReportsLink(),)
+    operator_extra_links = (NightReportLink(), ReportsLink())
 
     def __init__(self, *, words: Sequence[str], night: str = "", unless: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -71,6 +73,7 @@ class Command(BaseOperator):
                     self.log.info("%s", line.rstrip("\n"))
         found = result(self._process.returncode, last)
         skip_if(self.log, [found["skipped"]] if "skipped" in found else [])
+        alarms_raised(context, found.get("alarms") or [])
         return found
 
     def on_kill(self) -> None:

@@ -17,3 +17,14 @@ class ReportsLink(BaseOperatorLink):
         """The page that lists them; the list of all nights for a task that is not about one."""
         night = getattr(operator, "night", "")
         return f"{REPORTS_PREFIX}/audit/{quote(night)}/" if night else f"{REPORTS_PREFIX}/audit/"
+
+
+class NightReportLink(BaseOperatorLink):
+    """The page that says how the task's night went."""
+
+    name = "Report of the night"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """The night's page; the list of all for a task that is not about one."""
+        night = getattr(operator, "night", "")
+        return f"{REPORTS_PREFIX}/night/{quote(f'{night}.html' if night else 'index.html')}"

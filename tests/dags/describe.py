@@ -27,6 +27,7 @@ def task(task) -> dict:
         "unanswered": getattr(task, "defaults", None),
         "pool": task.pool,
         "alerts": bool(task.on_failure_callback),
+        "is_aside": task.is_teardown and not task.on_failure_fail_dagrun,
     }
 
 

@@ -100,6 +100,13 @@ def test_what_writes_the_warehouse_is_in_its_pool_and_training_in_its_own(dags: 
                 assert task["pool"] == "warehouse_write", f"{name}.{task_id}"
 
 
+def test_the_report_comes_after_publishing_and_has_no_part_in_how_the_run_ends(dags: dict[str, dict[str, Any]]) -> None:
+    tasks = dags["nightly"]["tasks"]
+    aside = {name for name, task in tasks.items() if task["is_aside"]}
+    assert "report" in aside
+    assert {name for name, task in tasks.items() if aside & set(task["then"])} <= {"publish", *aside}
+
+
 def test_every_field_of_a_form_has_a_title_a_description_a_type_and_bounds(dags: dict[str, dict[str, Any]]) -> None:
     for name, dag in dags.items():
         for field, schema in dag["params"].items():

@@ -6,8 +6,10 @@ import pytest
 
 from pipelines import ops
 from pipelines.bi.file import open_bi
+from pipelines.report.kept import folder
 from pipelines.warehouse import open_warehouse
 from tests.e2e.conftest import command, last_json, settings_of
+from tests.pipelines.report.told import Read
 
 pytestmark = pytest.mark.xdist_group("real-night")  # one worker makes what the tests of this file share
 
@@ -61,6 +63,23 @@ def test_status_and_query_answer(home: Path) -> None:
     assert last_json(command(home, "status"))["bi_night"] == NIGHT
     answer = last_json(command(home, "query", "select count(*) as days from marts.daily_kpis"))
     assert answer["rows"] == [{"days": 8}]
+
+
+def test_the_night_left_a_report_of_itself(home: Path) -> None:
+    place = folder(settings_of(home))
+    text = (place / f"{NIGHT}.html").read_text()
+    page = Read(text)
+    page.check(place)
+    assert f"Night {NIGHT} is published. " in page.said
+    with open_bi(settings_of(home).bi) as connection:
+        revenue = connection.execute("select revenue from marts.daily_kpis where event_date = ?", [NIGHT]).fetchall()
+        first = connection.execute(
+            "select title from marts.visitor_recommendations where segment = 'all' and rank = 1"
+        ).fetchall()
+    assert f"{revenue[0][0]:,.2f}" in page.said
+    assert first[0][0] in page.said
+    again = last_json(command(home, "report", "--date", NIGHT))
+    assert (again["step"], Path(again["report"]).read_text()) == ("report", text)
 
 
 def test_landing_a_night_by_itself_leaves_the_same_record_as_the_night_did(home: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pipelines import landing, night
+from pipelines.errors import NightmarketError
 from pipelines.settings import Settings
 
 
@@ -27,3 +28,17 @@ def test_who_waits_for_the_lake_is_called_when_it_is_committed(
     assert seen[seen.index("in lake") - 1] == "publish-lake"
     assert seen[seen.index("in lake") + 1] == "load"
     assert seen[-2:] == ["marts", "publish"]
+
+
+def test_a_night_that_cannot_be_measured_is_a_night_all_the_same(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_step(_: Settings, step: night.Step, *__: object) -> dict[str, Any]:
+        if step.name == "monitor":
+            raise NightmarketError("no")
+        return {"step": step.name, "seconds": 0.0}
+
+    monkeypatch.setattr(night, "run_step", run_step)
+    monkeypatch.setattr(night, "rescore", lambda *_: [])
+    found = night.run_night(settings, date(2024, 5, 9), None, None, None, lambda line: None)
+    assert list(found["steps"])[-2:] == ["marts", "publish"]

@@ -65,6 +65,13 @@ def test_a_night_is_triggered_by_its_form_seen_to_succeed_and_read(a_stack: Stac
     expect(page.get_by_text("passed: 0 failed", exact=False)).to_be_visible()
     picture(page, "audit-page")
 
+    page.goto(f"{address}/dags/nightly/runs/{run}/tasks/publish/details")
+    page.get_by_role("link", name="Report of the night").click()
+    page.wait_for_url(f"{address}/nightmarket/reports/night/{NIGHTS[0]}.html")
+    expect(page.get_by_role("heading", name=f"Night {NIGHTS[0]}")).to_be_visible()
+    page.get_by_role("navigation", name="Other nights").get_by_role("link", name="All nights").click()
+    expect(page.get_by_role("heading", name="Night reports")).to_be_visible()
+
 
 def test_reports_are_for_those_who_are_logged_in_and_lead_nowhere_else(a_stack: Stack) -> None:
     def get(path: str, token: str = "") -> tuple[int, dict[str, str], str]:

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from pipelines import bi
+from pipelines.report.kept import path_of
 from pipelines.serve import processes, stack
 from pipelines.serve.client import FINISHED
 from pipelines.warehouse import open_warehouse
@@ -185,6 +186,8 @@ def test_each_failure_shows_one_clear_line_and_the_right_state(a_stack: Stack) -
 
     (folder / "broken.jsonl").write_text('{"torn\n' * 101)  # a failed audit
     failed_with(a_stack, "audit_events", f"audit landing of {NIGHTS[0]}", date=str(NIGHTS[0]))
+    said = path_of(a_stack.settings, NIGHTS[0]).read_text()  # the report comes all the same
+    assert f"Night {NIGHTS[0]} is not published: audit-landing failed." in said
     (folder / "broken.jsonl").unlink()
 
     with small_disk(home / "staging"):
