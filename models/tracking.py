@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 NOT_FOUND = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """What MLflow says of a model, and of an alias, that there is not."""
+POINTS_AT_ONCE = 1000
+"""The most metrics that MLflow takes in one call."""
 CURVE = {"loss": "train/loss", "validation": "validation/ndcg_at_10"}
 
 
@@ -174,6 +177,20 @@ class Tracking:
         digest: str | None = tags.get(DIGEST)
         return digest
 
+    def day(self, key: str, day: date, values: dict[str, float]) -> str:
+        """A point of each value at midnight UTC of `day`, in the one run called `key`; an equal one is kept once."""
+        from mlflow.entities import Metric
+
+        found = self._client.search_runs([self.experiment], f"tags.`{KEY}` = '{key}'", max_results=1)
+        run = found[0] if found else self._client.create_run(self.experiment, tags={KEY: key}, run_name=key)
+        at = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
+        points = [Metric(named(name), value, at, day.toordinal()) for name, value in sorted(values.items())]
+        run_id: str = run.info.run_id
+        for first in range(0, len(points), POINTS_AT_ONCE):
+            self._client.log_batch(run_id, points[first : first + POINTS_AT_ONCE])
+        self._client.set_terminated(run_id)
+        return run_id
+
     def note(self, run_id: str, tags: dict[str, str], texts: dict[str, str]) -> None:
         """Tags and texts on a run that has ended."""
         for name, value in tags.items():
@@ -192,6 +209,11 @@ class Tracking:
             self._client.create_registered_model(
                 self.registered_name, description="Night by night, the version with the alias `champion` scores."
             )
+
+
+def named(text: str) -> str:
+    """As MLflow takes the name of a metric: letters, digits and a few signs."""
+    return re.sub(r"[^\w./ -]", "_", text, flags=re.ASCII)
 
 
 def unreachable(error: Exception) -> str:

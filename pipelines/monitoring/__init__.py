@@ -11,6 +11,7 @@ from pipelines import built, ops
 from pipelines.contracts import OPS_MONITOR, OPS_MONITOR_PROFILES, OPS_NIGHTS
 from pipelines.fence import Attempt, guard
 from pipelines.monitoring.rows import FEATURES, INPUTS, LISTS, MODEL, SCORES, SPEED, Row, as_arrow
+from pipelines.monitoring.tracked import to_mlflow
 from pipelines.settings import Settings
 from pipelines.warehouse import Warehouse, open_warehouse, upsert
 
@@ -41,6 +42,7 @@ def monitor(settings: Settings, day: date, attempt: Attempt) -> dict[str, Any]:
         upsert(connection, OPS_MONITOR_PROFILES, profiles)
     alarms = [row for row in rows if row.alarm]
     lines = [f"NIGHTMARKET ALARM night {day} {row.area}: {row.message}" for row in alarms]
+    lines += to_mlflow(settings, day, rows)
     return {"rows": len(rows), "alarms": [row.message for row in alarms], "lines": lines}
 
 
