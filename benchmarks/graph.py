@@ -9,9 +9,10 @@ over them of the items that both buy afterwards / that either buys (Jaccard). `s
 user, who is asked about, did not have in the 180 days. `shared_categories`: of categories, where the feed names any.
 Means over users with 95 % intervals by bootstrap; `graph_minus` is the graph less a method, user by user.
 
-Methods: `graph` (`Graph.alike`), `graph_without_others` (without categories), `user_vectors` (cosine of the vectors
-themselves), `lightgcn` (learned by BPR), `purchases` (cosine of what was bought, each item once), `purchases_recent`
-(of roots of weights that halve in 120 days), `same_size` (as many different items before), `random`.
+Methods: `graph` (`Graph.alike`), `graph_of_nights` (as narrow as in a night), `graph_without_others` (without
+categories), `user_vectors` (cosine of the vectors themselves), `lightgcn` (learned by BPR), `purchases` (cosine of what
+was bought, each item once), `purchases_recent` (of roots of weights that halve in 120 days), `same_size` (as many
+different items before), `random`.
 
 `lists`: for information, Recall@20 and NDCG@20 of all that these users bought afterwards, repeats included, by the
 graph, by LightGCN, by item-kNN and by popularity in 7 days.
@@ -44,6 +45,7 @@ from models.sample import drawn
 from models.split import bought
 from pipelines import lake
 from pipelines.settings import Settings
+from pipelines.vectors.people import GRAPH as GRAPH_OF_NIGHTS
 
 TRAINING, HORIZON, K, MOST_USERS = 180, 28, 20, 2000
 SEED = 20_180_101
@@ -111,6 +113,8 @@ def vectors(
     own = graph.users(data, users)
     seconds[GRAPH] = round(time.monotonic() - started, 1)
     alike |= {GRAPH: graph.alike(own), "user_vectors": own}
+    nightly = fit(data, GRAPH_OF_NIGHTS, Links(categories=categories))
+    alike["graph_of_nights"] = nightly.alike(nightly.users(data, users))
     scores[GRAPH] = lambda rows: graph.foreseen(own[rows]) @ graph.items.T
     if categories is not None:
         plain = fit(data, GraphConfig())
