@@ -28,6 +28,7 @@ class Settings:
     repeat_purchases: bool = True  # False: items a user already bought are never recommended
     new_item_days: int = 28  # an item is new for as long, and may enter lists by its content
     new_item_places: int = 2  # in the second half of a list, at most; 0: none
+    exploration_share: float = 0.0  # of the list places below the second, drawn instead of ranked; 0: none
     search_strength: float = 0.2  # how far a user's taste moves what `nightmarket search --user` finds; 0 to 1
     segment_attribute: str = "country"  # user attribute that visitors' lists are made for
     training_days: int = 180  # window the floors are fitted on
@@ -124,6 +125,9 @@ def load_settings(home: Path | None = None) -> Settings:
         if value is not None:
             given[name] = value
     values = {name: _typed(name, value, known[name].default) for name, value in given.items()}
+    share = values.get("exploration_share", 0.0)
+    if not 0 <= share < 1:
+        raise UsageError(f"setting exploration_share must be at least 0 and below 1, not {share}")
     return Settings(home=root, **values)
 
 

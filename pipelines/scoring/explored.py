@@ -1,0 +1,50 @@
+"""The share of list places that is drawn on a night: what lists leave out can be learned of; see docs/feedback.md."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from pipelines.scoring.known import Night
+from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from models.feedback.exploration import Filled
+    from models.recommender.explored import Explorer
+    from models.recommender.ranking import Ranked
+    from models.recommender.ruled import Ruled
+
+    Lists = TypeVar("Lists", Ranked, Ruled)
+
+
+def explorer_of(settings: Settings, known: Night) -> "Explorer | None":
+    """Who draws the night's lists: the setting's share, seeded by the date; None where nothing is drawn."""
+    return explorer(settings, known) if settings.exploration_share else None
+
+
+def explorer(settings: Settings, known: Night) -> "Explorer":
+    """The same, also for a share of 0, which draws nothing."""
+    from models.feedback.exploration import Exploration, keys_of
+    from models.recommender.explored import Explorer
+
+    keys = keys_of(known.data.users.to_pylist())
+    return Explorer(Exploration(settings.exploration_share), keys, known.day.toordinal())
+
+
+def redrawn(lists: "Lists", filled: "Filled") -> "Lists":
+    """The lists as they were filled. Nothing of the shopper's history speaks for what was drawn, and no score."""
+    return replace(
+        lists,
+        items=filled.items.astype(lists.items.dtype),
+        scores=np.where(filled.drawn, 0, lists.scores).astype(lists.scores.dtype),
+        evidence=np.where(filled.drawn, -1, lists.evidence).astype(lists.evidence.dtype),
+    )
+
+
+def drawing_columns(filled: "Filled | None", listed: np.ndarray) -> dict[str, pa.Array]:
+    """`propensity` and `is_explored` of the listed places, bool [B, k], row by row; certain where nothing was drawn."""
+    if filled is None:
+        count = int(listed.sum())
+        return {"propensity": pa.array(np.ones(count)), "is_explored": pa.array(np.zeros(count, dtype=bool))}
+    return {"propensity": pa.array(filled.propensity[listed]), "is_explored": pa.array(filled.drawn[listed])}
