@@ -5,11 +5,12 @@ every run. So whichever places are drawn, the list that comes out keeps them too
 what it has taken: the propensities stay those of `models.feedback.exploration`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.feedback.exploration import Exploration, Filled, chance_of, explore
+from models.feedback.exploration import Exploration, Filled, Pool, explore
 from models.recommender.counters import Counted
 from models.recommender.ranking import Ranked
 from models.recommender.rules import Policy
@@ -44,11 +45,25 @@ class Explorer:
             propensity=np.where(held & (lists >= 0), 1.0, filled.propensity),
         )
 
-    def chance(self, shown: np.ndarray, lists: np.ndarray, held: np.ndarray, spare: Spare) -> np.ndarray:
-        """The probability float64 [B, k] with which `fill` would have shown `shown` int [B, k], given those above."""
+    def choices(
+        self, shown: np.ndarray, lists: np.ndarray, held: np.ndarray, spare: Spare
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Of each place, what `fill` might have put there below what was shown above it, `shown` int [B, k].
+
+        Items int [B, 1 + S], -1 is none, and their probability float64 [B, 1 + S]. That of what was shown is
+        `exploration.chance_of`; the rest is what a reward model needs.
+        """
         scores = np.where(spare.items >= 0, spare.scores, 0)
-        found = chance_of(shown, np.where(held, -1, lists), spare.items, scores, self.how)
-        return np.where(held, (shown == lists) & (lists >= 0), found)
+        pool = Pool.of(np.where(held, -1, lists), spare.items, scores)
+        for place in range(lists.shape[1]):
+            ranked = lists[:, place]
+            chances = pool.chances(self.how if place >= self.how.keep else Exploration(0.0))
+            chances[held[:, place]] = 0
+            chances[held[:, place], 0] = 1
+            chances[ranked < 0] = 0
+            items = np.column_stack([ranked, np.where(pool.left, spare.items, -1)])
+            yield items, chances
+            pool.left[spare.items == shown[:, place, None]] = False
 
 
 def spare_of(ranked: Ranked, lists: np.ndarray, most: int = POOL) -> Spare:

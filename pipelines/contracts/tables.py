@@ -221,7 +221,10 @@ OPS_GATE = Table(  # one row per comparison the gate made; see models/gate.py
         ("against", "text"),
         ("rule", "text"),
         ("users", "bigint"),
-        ("challenger", "double precision"),  # mean NDCG@10, as are reference, low and high of the difference
+        (
+            "challenger",
+            "double precision",
+        ),  # mean NDCG@10, of slice 'impressions' clicks an impression, as are the next three
         ("reference", "double precision"),
         ("low", "double precision"),
         ("high", "double precision"),

@@ -1,4 +1,4 @@
-"""A share of a night's places drawn instead of ranked: nothing where it is off, the same again, logged as it was drawn."""
+"""A share of a night's places drawn instead of ranked: none where it is off, the same again, logged as drawn."""
 
 from collections import Counter
 from dataclasses import replace

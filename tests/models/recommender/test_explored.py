@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.feedback.exploration import Exploration
+from models.feedback.exploration import Exploration, chance_of
 from models.recommender import item_knn, popular
 from models.recommender.configs import ItemKnn, Popular
 from models.recommender.explored import Explorer, Spare, held_by_pins, spare_of, within
@@ -34,8 +34,16 @@ def test_rules_hold_whatever_is_drawn_and_pins_stay(seed: int) -> None:
     assert (filled.propensity[lists.items >= 0] > 0).all()
     row, place = np.nonzero(filled.items >= 0)
     assert masked is None or not np.asarray(masked[users[row], filled.items[row, place]]).any()
-    chance = explorer.chance(filled.items, lists.items, held, lists.spare)
-    np.testing.assert_allclose(chance, filled.propensity)
+    logged = np.zeros(filled.items.shape)
+    for place, (items, chance) in enumerate(explorer.choices(filled.items, lists.items, held, lists.spare)):
+        np.testing.assert_allclose(chance.sum(axis=1), lists.items[:, place] >= 0)
+        assert not chance[items < 0].any()
+        logged[:, place] = (chance * (items == filled.items[:, place, None])).sum(axis=1)
+    np.testing.assert_allclose(logged, filled.propensity)
+    if held.any():  # `chance_of` knows no pins
+        return
+    expected = chance_of(filled.items, lists.items, lists.spare.items, np.zeros(lists.spare.items.shape), explorer.how)
+    np.testing.assert_allclose(logged, expected)
 
 
 @pytest.mark.parametrize("seed", range(3))
