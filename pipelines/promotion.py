@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 def promote(settings: Settings, family: str, dry_run: bool = False, version: str | None = None) -> dict[str, Any]:
     """Hold the newest training run against the gate and make its best model champion, if it earned that.
 
-    What would earn fewer clicks than the lists that were shown, beyond doubt, is not promoted (`off_policy`).
     The second stage is the candidate where it beats the blend beyond doubt, else the blend. Where neither passes, the
     best floor is (it replaces another floor only where the
-    interval of its gain lies above zero), so that a shop always has a champion. The report goes to `ops.gate` and
+    interval of its gain lies above zero), so that a shop always has a champion. Nobody takes a champion's place who
+    would have earned fewer clicks than the lists that were shown (`off_policy`). The report goes to `ops.gate` and
     MLflow. With `version` no other one is promoted: what a person approved may have been overtaken by a newer run.
     "champion" in the answer is who scores from now on, promoted or not; None where there is nobody yet.
     """

@@ -221,10 +221,8 @@ OPS_GATE = Table(  # one row per comparison the gate made; see models/gate.py
         ("against", "text"),
         ("rule", "text"),
         ("users", "bigint"),
-        (
-            "challenger",
-            "double precision",
-        ),  # mean NDCG@10, of slice 'impressions' clicks an impression, as are the next three
+        # Mean NDCG@10, of slice 'impressions' clicks an impression; low and high of the difference.
+        ("challenger", "double precision"),
         ("reference", "double precision"),
         ("low", "double precision"),
         ("high", "double precision"),

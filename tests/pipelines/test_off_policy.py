@@ -75,16 +75,14 @@ def shown_by(settings: Settings, name: str, most: int = 10**6) -> None:
     with open_warehouse(settings) as connection:
         connection.execute("create schema if not exists intermediate")
         connection.execute(
-            "create or replace table intermediate.int_shown_place (scored_for date, listed_kind text, listed_owner text,"
-            " rank integer, position bigint, event_date date, event_id text, propensity double, clicks integer)"
+            "create or replace table intermediate.int_shown_place (scored_for date, listed_kind text,"
+            " listed_owner text, rank integer, position bigint, event_date date, event_id text, propensity double, clicks integer)"
         )
-        connection.duckdb.executemany(  # type: ignore[attr-defined]
-            "insert into intermediate.int_shown_place values (?, 'user', ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (night, user, rank, rank, night + timedelta(1), f"{user}{rank}", given, int(draw.random() < chance(user, item)))
-                for night, user, rank, item, given in listed[:most]
-            ],
-        )  # fmt: skip
+        for night, user, rank, item, given in listed[:most]:
+            connection.execute(
+                "insert into intermediate.int_shown_place values (?, 'user', ?, ?, ?, ?, ?, ?, ?)",
+                [night, user, rank, rank, night, f"{user}{rank}", given, int(draw.random() < chance(user, item))],
+            )
         connection.execute(
             "create or replace table intermediate.int_impression_day as"
             " select listed_owner, cast(scored_for as text) as listed_for from intermediate.int_shown_place"
