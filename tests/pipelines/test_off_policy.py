@@ -76,7 +76,8 @@ def shown_by(settings: Settings, name: str, most: int = 10**6) -> None:
         connection.execute("create schema if not exists intermediate")
         connection.execute(
             "create or replace table intermediate.int_shown_place (scored_for date, listed_kind text,"
-            " listed_owner text, rank integer, position bigint, event_date date, event_id text, propensity double, clicks integer)"
+            " listed_owner text, rank integer, position bigint, event_date date, event_id text, propensity double,"
+            " clicks integer)"
         )
         for night, user, rank, item, given in listed[:most]:
             connection.execute(
