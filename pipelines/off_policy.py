@@ -181,7 +181,7 @@ def _part(settings: Settings, saved: "Saved", night: date, impressions: pa.Table
 
     place = impressions["rank"].to_numpy() - 1
     policy, item, parts = np.zeros(len(place)), np.zeros(len(place), np.int64), []
-    for number, (items, chance) in enumerate(explorer(settings, known).choices(shown, *made)):
+    for number, (items, chance) in enumerate(explorer(settings, known).choices(users, shown, *made)):
         row = np.flatnonzero(place == number)
         here = whose[row]
         item[row] = np.maximum(shown[here, number], 0)

@@ -29,15 +29,16 @@ class Spare:
 
 @dataclass(frozen=True)
 class Explorer:
-    """Draws the lists of a night. `keys` uint64 [U]: of each user, `exploration.keys_of`."""
+    """Draws the lists of a night. Of each user: `keys` uint64 [U] (`exploration.keys_of`), `among` bool [U], for whom."""
 
     how: Exploration
     keys: np.ndarray
+    among: np.ndarray
     seed: int
 
     def fill(self, users: np.ndarray, lists: np.ndarray, held: np.ndarray, spare: Spare) -> Filled:
         """`lists` int [B, k] of `users` int [B], filled; places that are `held` bool [B, k] stay as they are."""
-        scores = np.where(spare.items >= 0, spare.scores, 0)
+        scores, held = np.where(spare.items >= 0, spare.scores, 0), held | ~self.among[users][:, None]
         filled = explore(np.where(held, -1, lists), spare.items, scores, self.keys[users], self.how, self.seed)
         return replace(
             filled,
@@ -46,14 +47,14 @@ class Explorer:
         )
 
     def choices(
-        self, shown: np.ndarray, lists: np.ndarray, held: np.ndarray, spare: Spare
+        self, users: np.ndarray, shown: np.ndarray, lists: np.ndarray, held: np.ndarray, spare: Spare
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Of each place, what `fill` might have put there below what was shown above it, `shown` int [B, k].
 
         Items int [B, 1 + S], -1 is none, and their probability float64 [B, 1 + S]. That of what was shown is
         `exploration.chance_of`; the rest is what a reward model needs.
         """
-        scores = np.where(spare.items >= 0, spare.scores, 0)
+        scores, held = np.where(spare.items >= 0, spare.scores, 0), held | ~self.among[users][:, None]
         pool = Pool.of(np.where(held, -1, lists), spare.items, scores)
         for place in range(lists.shape[1]):
             ranked = lists[:, place]

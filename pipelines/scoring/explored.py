@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from pipelines.experiments import is_explored
 from pipelines.scoring.known import Night
 from pipelines.settings import Settings
 
@@ -28,8 +29,9 @@ def explorer(settings: Settings, known: Night) -> "Explorer":
     from models.feedback.exploration import Exploration, keys_of
     from models.recommender.explored import Explorer
 
-    keys = keys_of(known.data.users.to_pylist())
-    return Explorer(Exploration(settings.exploration_share), keys, known.day.toordinal())
+    users = known.data.users.to_pylist()
+    among = is_explored(settings, users, known.day)
+    return Explorer(Exploration(settings.exploration_share), keys_of(users), among, known.day.toordinal())
 
 
 def redrawn(lists: "Lists", filled: "Filled") -> "Lists":

@@ -21,7 +21,7 @@ def test_rules_hold_whatever_is_drawn_and_pins_stay(seed: int) -> None:
     data = shop(seed)
     policy, available, masked = random_policy(seed, data)
     model, fill, users = item_knn.fit(data, ItemKnn(min_users=1)), popular.fit(data, Popular()), np.arange(9)
-    explorer = Explorer(Exploration(0.9, keep=0), np.arange(9, dtype=np.uint64), seed)
+    explorer = Explorer(Exploration(0.9, keep=0), np.arange(9, dtype=np.uint64), users != 4, seed)
     asked = (ground(data, available), model, fill, users, masked, policy)
     (plain,) = rank_by_rules(*asked)
     (lists,) = rank_by_rules(*asked, spare=6)
@@ -31,19 +31,20 @@ def test_rules_hold_whatever_is_drawn_and_pins_stay(seed: int) -> None:
     filled = explorer.fill(users, lists.items, held, lists.spare)
     keeps(policy, available, filled.items)
     assert np.array_equal(filled.items[held], lists.items[held])
+    assert np.array_equal(filled.items[4], lists.items[4])
     assert (filled.propensity[lists.items >= 0] > 0).all()
     row, place = np.nonzero(filled.items >= 0)
     assert masked is None or not np.asarray(masked[users[row], filled.items[row, place]]).any()
     logged = np.zeros(filled.items.shape)
-    for place, (items, chance) in enumerate(explorer.choices(filled.items, lists.items, held, lists.spare)):
+    for place, (items, chance) in enumerate(explorer.choices(users, filled.items, lists.items, held, lists.spare)):
         np.testing.assert_allclose(chance.sum(axis=1), lists.items[:, place] >= 0)
         assert not chance[items < 0].any()
         logged[:, place] = (chance * (items == filled.items[:, place, None])).sum(axis=1)
     np.testing.assert_allclose(logged, filled.propensity)
-    if held.any():  # `chance_of` knows no pins
-        return
-    expected = chance_of(filled.items, lists.items, lists.spare.items, np.zeros(lists.spare.items.shape), explorer.how)
-    np.testing.assert_allclose(logged, expected)
+    if not held.any():  # `chance_of` knows no pins
+        rows, nothing = users != 4, np.zeros(lists.spare.items.shape)
+        expected = chance_of(filled.items, lists.items, lists.spare.items, nothing, explorer.how)
+        np.testing.assert_allclose(logged[rows], expected[rows])
 
 
 @pytest.mark.parametrize("seed", range(3))
