@@ -86,7 +86,8 @@ def _users(settings: Settings, connection: Warehouse, night: date) -> _Users | N
     began = date.fromisoformat(settings.experiment_from)
     asked = (
         "select user_id, 1 as listed, 0 as impressions, 0 as clicks, 0 as purchases,"
-        f" cast(0 as double precision) as revenue from {SCORES_RECOMMENDATIONS.name} where scored_for >= ? and scored_for < ? and rank = 1 group by user_id"
+        f" cast(0 as double precision) as revenue from {SCORES_RECOMMENDATIONS.name}"
+        " where scored_for >= ? and scored_for < ? and rank = 1 group by user_id"
         " union all select listed_owner, 0, cast(count(*) as integer), cast(sum(clicks) as integer), 0, 0"
         " from intermediate.int_shown_place where listed_kind = 'user' and scored_for >= ? group by listed_owner"
         " union all select user_id, 0, 0, 0, cast(sum(purchased_lines) as integer),"

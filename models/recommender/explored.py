@@ -29,7 +29,7 @@ class Spare:
 
 @dataclass(frozen=True)
 class Explorer:
-    """Draws the lists of a night. Of each user: `keys` uint64 [U] (`exploration.keys_of`), `among` bool [U], for whom."""
+    """Draws the lists of a night. Of all users: `keys` uint64 [U] (`exploration.keys_of`), `among` bool [U], whose."""
 
     how: Exploration
     keys: np.ndarray

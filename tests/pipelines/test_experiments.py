@@ -56,7 +56,8 @@ def fill(settings: Settings, users: list[str], shown: dict[str, tuple[int, int]]
                 )
         connection.execute("create schema if not exists intermediate")
         connection.execute(
-            "create table intermediate.int_shown_place (scored_for date, listed_kind text, listed_owner text, clicks int)"
+            "create table intermediate.int_shown_place"
+            " (scored_for date, listed_kind text, listed_owner text, clicks int)"
         )
         connection.execute(
             "create table intermediate.int_user_day (event_date date, landing_date date, user_id text,"
