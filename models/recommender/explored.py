@@ -51,8 +51,8 @@ class Explorer:
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Of each place, what `fill` might have put there below what was shown above it, `shown` int [B, k].
 
-        Items int [B, 1 + S], -1 is none, and their probability float64 [B, 1 + S]. That of what was shown is
-        `exploration.chance_of`; the rest is what a reward model needs.
+        Items int [B, 1 + S], -1 is none, and their probability float64 [B, 1 + S]; that of what was shown is
+        `exploration.chance_of`.
         """
         scores, held = np.where(spare.items >= 0, spare.scores, 0), held | ~self.among[users][:, None]
         pool = Pool.of(np.where(held, -1, lists), spare.items, scores)

@@ -21,17 +21,23 @@ if TYPE_CHECKING:
 
 def explorer_of(settings: Settings, known: Night) -> "Explorer | None":
     """Who draws the night's lists: the setting's share, seeded by the date; None where nothing is drawn."""
-    return explorer(settings, known) if settings.exploration_share else None
+    if not settings.exploration_share:
+        return None
+    users = known.data.users.to_pylist()
+    return _explorer(known, settings.exploration_share, users, is_explored(settings, users, known.day))
 
 
-def explorer(settings: Settings, known: Night) -> "Explorer":
-    """The same, also for a share of 0, which draws nothing."""
+def anybodys(known: Night) -> "Explorer":
+    """One that says what may be drawn on the night for anybody; the share means nothing."""
+    users = known.data.users.to_pylist()
+    return _explorer(known, 0.5, users, np.ones(len(users), dtype=bool))
+
+
+def _explorer(known: Night, share: float, users: list[str], among: np.ndarray) -> "Explorer":
     from models.feedback.exploration import Exploration, keys_of
     from models.recommender.explored import Explorer
 
-    users = known.data.users.to_pylist()
-    among = is_explored(settings, users, known.day)
-    return Explorer(Exploration(settings.exploration_share), keys_of(users), among, known.day.toordinal())
+    return Explorer(Exploration(share), keys_of(users), among, known.day.toordinal())
 
 
 def redrawn(lists: "Lists", filled: "Filled") -> "Lists":

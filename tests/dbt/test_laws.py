@@ -75,7 +75,7 @@ def test_days_in_any_order_end_equal_to_one_pass(new_home: Callable[[], Settings
     assert len(in_one_pass) > 10
     [(shown, followed)] = query(settings, "select count(*), sum(clicks) + sum(carts) from intermediate.int_shown_place")
     assert shown > 50
-    assert followed > 5
+    assert followed > 2
 
 
 def test_what_comes_later_changes_no_byte(new_home: Callable[[], Settings], in_one_pass: dict[str, str]) -> None:

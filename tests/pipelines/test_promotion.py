@@ -21,7 +21,6 @@ from pipelines.promotion import promote, roll_back_model
 from pipelines.second_stage import contenders
 from pipelines.settings import Settings
 from pipelines.training import train
-from pipelines.warehouse import open_warehouse
 from tests.models.shop import MONDAY, seasonal_rows
 from tests.pipelines.learning import fill_lake
 
@@ -109,7 +108,7 @@ def test_who_would_have_earned_less_with_the_shown_lists_is_not_promoted(
     assert result["promoted"] == passed
     assert result["champion"]["model_version"] == (after if passed else first).versions["blend"]
     assert result["verdict"].endswith("; shown lists: said of it")
-    with open_warehouse(settings) as connection:
+    with ops.writing(settings) as connection:
         sql = f"select passed, promoted, users from {OPS_GATE.name} where slice = 'impressions'"
         assert connection.execute(sql).fetchall() == [(passed, passed, 300)]
 
