@@ -1,7 +1,7 @@
 """The share of list places that is drawn on a night: what lists leave out can be learned of; see docs/feedback.md."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from models.recommender.explored import Explorer
     from models.recommender.ranking import Ranked
     from models.recommender.ruled import Ruled
-
-    Lists = TypeVar("Lists", Ranked, Ruled)
 
 
 def explorer_of(settings: Settings, known: Night) -> "Explorer | None":
@@ -40,7 +38,7 @@ def _explorer(known: Night, share: float, users: list[str], among: np.ndarray) -
     return Explorer(Exploration(share), keys_of(users), among, known.day.toordinal())
 
 
-def redrawn(lists: "Lists", filled: "Filled") -> "Lists":
+def redrawn(lists: "Ranked | Ruled", filled: "Filled") -> "Ranked | Ruled":
     """The lists as they were filled. Nothing of the shopper's history speaks for what was drawn, and no score."""
     return replace(
         lists,

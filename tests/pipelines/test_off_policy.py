@@ -176,7 +176,7 @@ def test_a_shop_without_impressions_is_asked_nothing(tmp_path: Path, shop: Setti
 
 @pytest.mark.parametrize("rules", ["", RULES])
 def test_the_champion_itself_would_have_chosen_what_it_ranked_there(shop: Settings, rules: str) -> None:
-    """So it differs from what was shown just where a place was drawn, pins and caps or not. Nights keep their rules: last."""
+    """So it differs from what was shown just where a place was drawn. Nights keep their rules, so this comes last."""
     settings = replace(shop, rules="other.yaml" if rules else "")
     if rules:
         write_rules(settings, rules)
