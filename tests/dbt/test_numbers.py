@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -12,8 +13,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipelines.experiments import _users
 from pipelines.features import PROJECT, build, connection_environment, target_name
 from pipelines.fence import take
+from pipelines.off_policy import _impressions
 from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse, transaction
 from tests.dbt.warehouse_rows import DAY, event, load, product, query
@@ -188,6 +191,20 @@ def test_what_came_back_of_the_lists_that_were_shown(shop: Settings) -> None:
     )
     first, second = (1, 1, 0, 1, Decimal("10.00"), 1.0), (2, 1, 0, 0, Decimal("0.00"), 0.0)
     assert found == [(DAY[8], "v1", segment, *row) for segment in ("all", "new") for row in (first, second)]
+
+
+def test_gate_and_experiment_read_of_either_warehouse_what_came_back(shop: Settings) -> None:
+    shown = _impressions(shop, DAY[7]).drop_columns("model_version").to_pylist()
+    place = {"scored_for": DAY[8], "listed_owner": "u", "rank": 1, "propensity": 1.0, "clicks": 0}
+    assert sorted(shown, key=lambda row: row["position"]) == [{**place, "position": 1}, {**place, "position": 2}]
+    assert len(_impressions(shop, DAY[8])) == 0
+    running = replace(shop, experiment="either", experiment_from=str(DAY[8]))
+    with open_warehouse(shop) as connection:
+        found = _users(running, connection, D)
+    assert found is not None
+    assert {name: values.tolist() for name, values in found.values.items()} == {
+        "impressions": [2], "clicks": [0], "purchases": [2], "revenue": [17.99]
+    }  # fmt: skip
 
 
 def test_segments(shop: Settings) -> None:
