@@ -6,8 +6,9 @@ best one champion if the interval of its gain says so. **Nothing is promoted unl
 log of `judge` says in words what would be promoted, and why.
 
 * **When**: every Sunday at 08:00 UTC, once it is switched on, or by hand with the form.
-* **Reads**: the lake. **Writes**: models, their metrics (`marts.model_performance` of the next night), the promotion
-  log. It never writes to the warehouse, so nights do not wait for it.
+* **Reads**: the lake, and for the gate what was shown to shoppers (`docs/feedback.md`). **Writes**: models, their
+  metrics (`marts.model_performance` of the next night), the promotion log. Nights do not wait while it trains; `judge`
+  and `promote` open the warehouse and take turns with them.
 * **Who is asked**: where the gate says yes, `approve` shows its verdict and waits at most 4 hours for *Approve* or
   *Reject* (Browse → Required Actions). No answer is a yes: the gate has measured it, and a week must not need a person.
   Where the gate says no, or in a dry run, nobody is asked: `approve` and `promote` are skipped and the run is green.
@@ -73,4 +74,4 @@ with DAG(
         ],
         pool="gpu",
     )
-    promote_after(train, "recommender", MODEL_RECOMMENDER)
+    promote_after(train, "recommender", MODEL_RECOMMENDER, pool="warehouse_write")

@@ -88,6 +88,16 @@ def rules(
     done(check(load_settings(), optional_day(day), file, dry_run, report))
 
 
+def experiments() -> None:
+    """The last read-out of each experiment: with drawn places in lists against without."""
+    from pipelines.experiments import newest, sentence
+
+    rows = newest(load_settings())
+    for row in rows:
+        report(sentence(row))
+    done({"experiments": rows})
+
+
 def fingerprint() -> None:
     """Hash every table: two homes with equal data print equal hashes."""
     from pipelines.tablehash import lake_hashes, warehouse_hashes
@@ -172,4 +182,17 @@ def doctor() -> None:
 
 
 SERVERS = (up, down, serve, healthy, prepare_airflow, prepare_store, init)
-OPERATIONS = (vacuum, retention, status, night_report, query, search, rules, fingerprint, *SERVERS, demo, doctor)
+OPERATIONS = (
+    vacuum,
+    retention,
+    status,
+    night_report,
+    query,
+    search,
+    rules,
+    experiments,
+    fingerprint,
+    *SERVERS,
+    demo,
+    doctor,
+)

@@ -23,7 +23,8 @@ def promote(settings: Settings, family: str, dry_run: bool = False, version: str
 
     The second stage is the candidate where it beats the blend beyond doubt, else the blend. Where neither passes, the
     best floor is (it replaces another floor only where the
-    interval of its gain lies above zero), so that a shop always has a champion. The report goes to `ops.gate` and
+    interval of its gain lies above zero), so that a shop always has a champion. Nobody takes a champion's place who
+    would have earned fewer clicks than the lists that were shown (`off_policy`). The report goes to `ops.gate` and
     MLflow. With `version` no other one is promoted: what a person approved may have been overtaken by a newer run.
     "champion" in the answer is who scores from now on, promoted or not; None where there is nobody yet.
     """
@@ -45,6 +46,8 @@ def promote(settings: Settings, family: str, dry_run: bool = False, version: str
             f"{best} {training.versions[best]} of a newer training run stands where {version} was asked for:"
             " judge it again"
         )
+    if verdict.promoted and champion is not None:
+        verdict = _shown(settings, best, training, verdict)
     _report(settings, training, best, verdict, dry_run)
     if verdict.promoted and not dry_run:
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -135,6 +138,19 @@ def _best_floor(floors: "dict[str, Values]", champion: "Promotion | None") -> "t
     if line.low > 0:
         return best, gate.Verdict(True, f"{level}; {line.said} lies above zero", [line])
     return best, gate.Verdict(False, f"{level}; {line.said} does not lie above zero: the champion stays", [line])
+
+
+def _shown(settings: Settings, best: str, training: "Training", verdict: "Verdict") -> "Verdict":
+    """The verdict after what was shown: who would surely have earned fewer clicks than the lists of late stays out."""
+    from models.gate import Verdict
+    from pipelines.off_policy import judge
+
+    found = judge(settings, best, training.versions[best], date.fromisoformat(training.cutoff))
+    if found is None:
+        return verdict
+    lines = verdict.comparisons if found.line is None else [*verdict.comparisons, found.line]
+    stays = found.line is None or found.line.passed
+    return Verdict(stays, f"{verdict.sentence}; shown lists: {found.sentence}", lines)
 
 
 def _report(settings: Settings, training: "Training", best: str, verdict: "Verdict", dry_run: bool) -> None:

@@ -21,8 +21,11 @@ REASONS = (
     ("often_bought_with", "often bought with "),
     ("new_and_similar", "new and similar to "),
     ("similar_to", "similar to "),
+    ("to_discover", "something else to discover"),
 )
-_BOUGHT, _VIEWED, _OFTEN, _BEFORE, _WEEK, _POPULAR, _CATALOGUE, BOUGHT_WITH, NEW, SIMILAR = range(len(REASONS))
+_BOUGHT, _VIEWED, _OFTEN, _BEFORE, _WEEK, _POPULAR, _CATALOGUE, BOUGHT_WITH, NEW, SIMILAR, DISCOVER = range(
+    len(REASONS)
+)
 _NAMES_AN_ITEM = np.array([text.endswith(" ") for _, text in REASONS])
 OFTEN = 3  # purchases from which "often" is true
 PINNED = "pinned"  # reason_type of what a business rule put there; see pipelines/scoring/ruled.py

@@ -28,6 +28,9 @@ class Settings:
     repeat_purchases: bool = True  # False: items a user already bought are never recommended
     new_item_days: int = 28  # an item is new for as long, and may enter lists by its content
     new_item_places: int = 2  # in the second half of a list, at most; 0: none
+    exploration_share: float = 0.0  # of the list places below the second, drawn instead of ranked; 0: none
+    experiment: str = ""  # names a test of drawn places: half of the users get lists without; empty: none
+    experiment_from: str = ""  # the first night of it
     search_strength: float = 0.2  # how far a user's taste moves what `nightmarket search --user` finds; 0 to 1
     segment_attribute: str = "country"  # user attribute that visitors' lists are made for
     training_days: int = 180  # window the floors are fitted on
@@ -124,7 +127,24 @@ def load_settings(home: Path | None = None) -> Settings:
         if value is not None:
             given[name] = value
     values = {name: _typed(name, value, known[name].default) for name, value in given.items()}
-    return Settings(home=root, **values)
+    settings = Settings(home=root, **values)
+    _check_feedback(settings)
+    return settings
+
+
+def _check_feedback(settings: Settings) -> None:
+    share = settings.exploration_share
+    if not 0 <= share < 1:
+        raise UsageError(f"setting exploration_share must be at least 0 and below 1, not {share}")
+    if not settings.experiment:
+        return
+    if not share:
+        raise UsageError(f"experiment {settings.experiment!r} compares lists with drawn places: set exploration_share")
+    try:
+        date.fromisoformat(settings.experiment_from)
+    except ValueError as error:
+        said = f"setting experiment_from must be the first night of {settings.experiment!r}, YYYY-MM-DD"
+        raise UsageError(f"{said}, not {settings.experiment_from!r}") from error
 
 
 def _typed(name: str, value: Any, default: Any) -> Any:

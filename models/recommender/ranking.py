@@ -59,6 +59,10 @@ class Ranked:
     scores: np.ndarray  # float32 [B, k]
     evidence: np.ndarray  # int32 [B, k]: the history item behind each place; -1 where none is, or none was asked for
 
+    def first(self, k: int) -> "Ranked":
+        """The first k places of each list."""
+        return Ranked(self.users, self.items[:, :k], self.scores[:, :k], self.evidence[:, :k])
+
     @property
     def filled(self) -> np.ndarray:
         return (self.items >= 0) & (self.scores == 0)
@@ -74,8 +78,11 @@ def rank_users(
     seen: sparse.csr_array | None = None,
     block_cells: int = BLOCK_CELLS,
     with_evidence: bool = False,
+    spare: int = 0,
 ) -> Iterator[Ranked]:
     """Lists for `users`, block by block: items with evidence by score, then the items of `fill` in their order.
+
+    With `spare` so many items more, without evidence, follow the k of each list.
 
     `fill` int [F] are distinct item indices, most popular first; `available` bool [I]; `seen` bool [U, I] is masked.
     Blocks are worked on side by side and come in the order of `users`.
@@ -92,11 +99,12 @@ def rank_users(
         if seen is not None:
             masked = seen[block].tocoo()
             scores[masked.row, masked.col] = -np.inf
-        items, values = top_k(scores, k)
+        items, values = top_k(scores, k + spare)
         values = np.where((values < 0) & (items >= 0), np.float32(0), values)
         evidence = np.full(items.shape, -1, dtype=np.int32)
         if with_evidence:
-            evidence = np.where(values == 0, evidence, model.evidence(data, block, items))
+            named = model.evidence(data, block, items[:, :k])
+            evidence[:, :k] = np.where(values[:, :k] == 0, evidence[:, :k], named)
         return Ranked(block, items, values, evidence)
 
     yield from side_by_side(ranked, range(0, len(users), size))

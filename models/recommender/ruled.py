@@ -6,12 +6,13 @@ list does not depend on how many there were at first, nor on how users are block
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
 
 from models.interactions import Interactions
+from models.recommender.explored import Spare, spare_of, within
 from models.recommender.item_to_item import ItemToItem, similar_in_turn
 from models.recommender.newcomers import Newcomers, Wanted, beside, filled, placed
 from models.recommender.popular import PopularModel
@@ -48,6 +49,7 @@ class Ruled:
     touched: np.ndarray  # bool [B, k, rules]
     new: np.ndarray  # bool [B, k]: newcomers, there by their content
     alike: np.ndarray  # bool [B, k]: what an item's own list was filled with
+    spare: Spare | None = None  # what may be drawn into them, where it was asked for
 
 
 class Boosted:
@@ -89,8 +91,11 @@ def rank_by_rules(
     masked: sparse.csr_array | None,
     policy: Policy,
     block_cells: int = BLOCK_CELLS,
+    spare: int = 0,
 ) -> Iterator[Ruled]:
     """Lists for `users` int [B] under one policy, block by block, newcomers included as without rules.
+
+    With `spare` up to so many items of each list's `spare` may be drawn into it, and the policy still holds.
 
     `masked` bool [U, I]: what single users may not be shown, besides what the policy hides from all of them.
     """
@@ -99,8 +104,8 @@ def rank_by_rules(
     boosted = Boosted(model, factor) if policy.boosts else model
     allowed = ground.available & ~policy.hidden
 
-    def ranked(wanted: np.ndarray, wide: int, cells: int, with_evidence: bool) -> Iterator[Ranked]:
-        return rank_users(boosted, data, wanted, wide, fill.order, allowed, masked, cells, with_evidence)
+    def ranked(wanted: np.ndarray, wide: int, cells: int, with_evidence: bool, more: int = 0) -> Iterator[Ranked]:
+        return rank_users(boosted, data, wanted, wide, fill.order, allowed, masked, cells, with_evidence, more)
 
     def ruled(block: Ranked) -> tuple[Ruled, np.ndarray]:
         complete = _complete(block.items, len(factor))
@@ -112,7 +117,9 @@ def rank_by_rules(
         return _read(block, lists, policy, new, np.zeros_like(new)), lists.settled
 
     wide = policy.candidates(ground.k)
-    for block in ranked(users, wide, block_cells, with_evidence=True):
+    more = max(0, ground.k + spare - wide) if spare else 0
+    for wider_block in ranked(users, wide, block_cells, with_evidence=True, more=more):
+        block = wider_block.first(wide)
         lists, settled = ruled(block)
         again = wanting = np.flatnonzero(~settled)
         wider = wide
@@ -131,6 +138,8 @@ def rank_by_rules(
             scored = np.where((lists.scores[again] > 0) & ~lists.new[again], lists.items[again], -1)
             found = model.evidence(data, block.users[again], scored)
             lists.evidence[again] = np.where(scored >= 0, found, lists.evidence[again])
+        if spare:
+            lists = replace(lists, spare=within(policy, lists.items, spare_of(wider_block, lists.items, spare)))
         yield lists
 
 
@@ -148,8 +157,7 @@ def _with_newcomers(
     nowhere = np.zeros(block.items.shape, dtype=bool)
     if not (ground.new_places and len(ground.wanted.items)):
         return block, nowhere
-    first = Ranked(block.users, *(array[:, : ground.k] for array in (block.items, block.scores, block.evidence)))
-    head, new = placed(first, ground.data, ground.wanted, allowed, masked, ground.new_places)
+    head, new = placed(block.first(ground.k), ground.data, ground.wanted, allowed, masked, ground.new_places)
     rest = (block.items, block.scores, block.evidence, nowhere)
     items, scores, evidence, new = _followed((head.items, head.scores, head.evidence, new), rest)
     return Ranked(block.users, items, scores, evidence), new

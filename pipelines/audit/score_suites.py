@@ -85,6 +85,8 @@ def scores(table: str, top_k: int) -> list[Expectation]:
 def _recommended(table: str, top_k: int) -> list[Expectation]:
     given = (LIST_OF[table], ITEM_OF[table], "rank", "score", "reason", "reason_type", "model_name", "model_version")
     found = [named(gxe.ExpectColumnValuesToNotBeNull, f"{table}.{name} is given", column=name) for name in given]
+    if table == SCORES_RECOMMENDATIONS.name:
+        found.append(_probability(table, "propensity"))
     return [
         *found,
         *_ranked(table, top_k),

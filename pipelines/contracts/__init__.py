@@ -37,7 +37,7 @@ from pipelines.contracts.entities import (
     Entity,
     Kind,
 )
-from pipelines.contracts.monitor import OPS_MONITOR, OPS_MONITOR_PROFILES
+from pipelines.contracts.monitor import OPS_EXPERIMENTS, OPS_MONITOR, OPS_MONITOR_PROFILES
 from pipelines.contracts.table import Table
 from pipelines.contracts.tables import (
     OPS_AUDIT_RESULTS,
@@ -110,6 +110,7 @@ __all__ = [
     "OPS_BUILT_SQL",
     "OPS_CURRENT_NIGHT",
     "OPS_EDITIONS",
+    "OPS_EXPERIMENTS",
     "OPS_GATE",
     "OPS_LANDING_FILES",
     "OPS_LOADED_DAYS",

@@ -35,7 +35,16 @@ _REASON = (
 SCORES_RECOMMENDATIONS = Table(
     "scores.recommendations",
     ("scored_for", "user_id", "rank"),
-    (("scored_for", "date"), ("user_id", "text"), ("rank", "integer"), ("item_id", "text"), *_REASON, *STAMP),
+    (
+        ("scored_for", "date"),
+        ("user_id", "text"),
+        ("rank", "integer"),
+        ("item_id", "text"),
+        *_REASON,
+        *STAMP,
+        ("propensity", "double precision"),  # with which this item was shown at this place, given those above it
+        ("is_explored", "boolean"),  # drawn, not ranked there; see docs/feedback.md
+    ),
     volatile=("run_id", "scored_at"),
 )
 SCORES_VISITORS = Table(
@@ -212,7 +221,8 @@ OPS_GATE = Table(  # one row per comparison the gate made; see models/gate.py
         ("against", "text"),
         ("rule", "text"),
         ("users", "bigint"),
-        ("challenger", "double precision"),  # mean NDCG@10, as are reference, low and high of the difference
+        # Mean NDCG@10, of slice 'impressions' clicks an impression; low and high of the difference.
+        ("challenger", "double precision"),
         ("reference", "double precision"),
         ("low", "double precision"),
         ("high", "double precision"),

@@ -7,8 +7,8 @@ tests share one per cent a night (docs/monitoring.md).
 from datetime import date
 from typing import Any
 
-from pipelines import built, ops
-from pipelines.contracts import OPS_MONITOR, OPS_MONITOR_PROFILES, OPS_NIGHTS
+from pipelines import built, experiments, ops
+from pipelines.contracts import OPS_EXPERIMENTS, OPS_MONITOR, OPS_MONITOR_PROFILES, OPS_NIGHTS
 from pipelines.fence import Attempt, guard
 from pipelines.monitoring.rows import FEATURES, INPUTS, LISTS, MODEL, SCORES, SPEED, Row, as_arrow
 from pipelines.monitoring.tracked import to_mlflow
@@ -35,11 +35,13 @@ def monitor(settings: Settings, day: date, attempt: Attempt) -> dict[str, Any]:
             return {"rows": 0, "skipped": f"night {day} was not built: there is nothing to measure"}
         rows = _rows(settings, connection, day, newest)
         profiles = columns.profiles(connection, day) if newest else []
+        read = experiments.rows(settings, connection, day) if newest else []
     kept = [] if newest else [FEATURES, LISTS]
     with guard(settings, attempt), ops.writing(settings) as connection:
         connection.execute(f"delete from {OPS_MONITOR.name} where night = ? and not (area = any(?))", [day, kept])
         connection.insert(OPS_MONITOR.name, as_arrow(rows))
         upsert(connection, OPS_MONITOR_PROFILES, profiles)
+        upsert(connection, OPS_EXPERIMENTS, read)
     alarms = [row for row in rows if row.alarm]
     lines = [f"NIGHTMARKET ALARM night {day} {row.area}: {row.message}" for row in alarms]
     lines += to_mlflow(settings, day, rows)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from pipelines.settings import Settings
 from pipelines.training_run import availability
 
 if TYPE_CHECKING:
+    from models.feedback.exploration import Filled
+    from models.recommender.explored import Explorer
     from models.recommender.item_to_item import ItemToItem
     from models.recommender.popular import PopularModel
     from models.recommender.ranking import Recommender
@@ -25,6 +28,19 @@ if TYPE_CHECKING:
 
 USERS_AT_ONCE = 8_192
 """What single users may not be shown is put together for so many of them at once."""
+
+
+@dataclass(frozen=True)
+class Customers:
+    """Lists of B customers as rules make them, and what was drawn into them, where anything may be.
+
+    `room` int [B]: how many items each of them may be shown at all; `held` bool [B, k]: places that pins keep.
+    """
+
+    lists: "Ruled"
+    room: np.ndarray
+    held: np.ndarray
+    filled: "Filled | None"
 
 
 class Tonight:
@@ -56,12 +72,21 @@ class Tonight:
             if rule.kind == "repurchase"
         ]
 
-    def customers(self, model: "Recommender", fill: "PopularModel", k: int) -> "Iterator[tuple[Ruled, np.ndarray]]":
-        """Lists of all users, block by block, with how many items each of them may be shown at all, [B]."""
+    def customers(
+        self,
+        model: "Recommender",
+        fill: "PopularModel",
+        k: int,
+        explorer: "Explorer | None" = None,
+        among: np.ndarray | None = None,
+    ) -> "Iterator[Customers]":
+        """Lists of all users, or of those in `among` bool [U], block by block."""
+        from models.recommender.explored import POOL, held_by_pins
         from models.recommender.ruled import rank_by_rules
 
         known, ground = self.known, self._ground(k)
-        for numbers, users in self._scopes():
+        for numbers, everybody in self._scopes():
+            users = everybody if among is None else everybody[among[everybody]]
             policy = self.policy(numbers)
             allowed = known.available & ~policy.hidden
             for start in range(0, len(users), USERS_AT_ONCE):
@@ -70,9 +95,14 @@ class Tonight:
                 room = np.full(len(known.data.users), allowed.sum())
                 if masked is not None:
                     room -= masked.astype(np.int64) @ allowed
-                for block in rank_by_rules(ground, model, fill, some, masked, policy):
+                spare = POOL if explorer is not None else 0
+                for block in rank_by_rules(ground, model, fill, some, masked, policy, spare=spare):
+                    held, filled = held_by_pins(policy, block.touched), None
+                    if explorer is not None and block.spare is not None:
+                        filled = explorer.fill(block.users, block.items, held, block.spare)
+                        block.touched[filled.drawn] = False
                     self._count(numbers, block.touched)
-                    yield block, room[block.users]
+                    yield Customers(block, room[block.users], held, filled)
 
     def _scopes(self) -> Iterator[tuple[list[int], np.ndarray]]:
         """Groups of users for whom the same rules hold, with their numbers."""

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from pipelines.reasons import PINNED
 from pipelines.rules.file import Rule
+from pipelines.scoring.explored import explorer_of
 from pipelines.scoring.known import Night
 from pipelines.scoring.lists import CATALOGUE_TOO_SMALL, REST_ALREADY_BOUGHT, SHORT_LISTS, block_rows, no_rows
 from pipelines.scoring.rows import Stamp
@@ -31,12 +32,12 @@ def recommendations_by_rules(
     parts = [no_rows(known, stamp)]
     users: Counter[str] = Counter()
     rows: Counter[str] = Counter()
-    for block, room in rules.customers(model, fill, settings.top_k):
-        row, place = np.nonzero(block.items >= 0)
-        rows_of_block = block_rows(known, fill, stamp, block, block.new)
-        parts.append(with_rules(rows_of_block, block.touched[row, place], rules.rules))
+    for found in rules.customers(model, fill, settings.top_k, explorer_of(settings, known)):
+        block = found.lists
+        rows_of_block = block_rows(known, fill, stamp, block, block.new, found.filled)
+        parts.append(with_rules(rows_of_block, block.touched[block.items >= 0], rules.rules))
         missing = (block.items < 0).sum(axis=1)
-        for reason in np.unique(why := _why_short(known, block.users, room, settings.top_k)):
+        for reason in np.unique(why := _why_short(known, block.users, found.room, settings.top_k)):
             mine = missing[(why == reason) & (missing > 0)]
             users[str(reason)] += len(mine)
             rows[str(reason)] += int(mine.sum())

@@ -27,9 +27,12 @@ GATE_SAYS_NO = """\
 {{ '' if judged.would_promote else 'the gate says no: ' ~ judged.verdict }}"""
 
 
-def promote_after(train: Command, family: str, outlet: Asset) -> None:
-    """Tasks `judge`, `approve` and `promote` of a model family, after the training, in its task group if it has one."""
-    judge = Command(task_id="judge", words=["promote", family, "--dry-run"])
+def promote_after(train: Command, family: str, outlet: Asset, pool: str = "default_pool") -> None:
+    """Tasks `judge`, `approve` and `promote` of a model family, after the training, in its task group if it has one.
+
+    `pool`: of the two that ask the gate.
+    """
+    judge = Command(task_id="judge", words=["promote", family, "--dry-run"], pool=pool)
 
     def of_judge(template: str) -> str:
         return template.replace("JUDGE", judge.task_id)
@@ -48,6 +51,9 @@ def promote_after(train: Command, family: str, outlet: Asset) -> None:
     )
     # Dry as the run is, although `approve` lets only a real one through: it may be marked as done by hand.
     promote = Command(
-        task_id="promote", words=["promote", family, "--version", of_judge(APPROVED), DRY_UNLESS_REAL], outlets=[outlet]
+        task_id="promote",
+        words=["promote", family, "--version", of_judge(APPROVED), DRY_UNLESS_REAL],
+        outlets=[outlet],
+        pool=pool,
     )
     train >> judge >> approve >> promote

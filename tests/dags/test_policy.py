@@ -94,6 +94,8 @@ def test_what_writes_the_warehouse_is_in_its_pool_and_training_in_its_own(dags: 
             first = next(iter(task["words"]), "")
             if first in writers and task["words"][:3] != ["audit", "landing", "events"]:
                 assert task["pool"] == "warehouse_write", f"{name}.{task_id}"
+            if task["words"][:2] == ["promote", "recommender"]:  # reads there what was shown
+                assert task["pool"] == "warehouse_write", f"{name}.{task_id}"
             if first == "train":
                 assert task["pool"] == "gpu", f"{name}.{task_id}"
             if task["kind"] == "DbtProducerWatcherOperator":

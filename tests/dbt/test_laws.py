@@ -10,13 +10,13 @@ from pipelines.features import build
 from pipelines.fence import take
 from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse, transaction
-from tests.dbt.warehouse_rows import DAY, clear, event, hashes, load, product
+from tests.dbt.warehouse_rows import DAY, clear, event, hashes, load, product, query
 
 LAST = DAY[5]
 
 
 def month(seed: int) -> list[dict[str, Any]]:
-    """About 200 events of six days, some of them up to three days late, of known and unknown users."""
+    """About 400 events of six days, some of them up to three days late, of known and unknown users."""
     chance = random.Random(seed)
     found = []
     for n in range(200):
@@ -31,6 +31,9 @@ def month(seed: int) -> list[dict[str, Any]]:
                 unit_price=chance.randrange(1, 999) / 100, query=str(n),
             )
         )  # fmt: skip
+        shown = f"{DAY[max(day - 1, 0)]}/{n % 3 + 1}/user/{user}"
+        about = {"user_id": user, "item_id": "a", "query": str(n)}
+        found.append(event(DAY[day], "impression", landed, recommendation_id=shown, **about))
     return found
 
 
@@ -38,16 +41,30 @@ EVENTS = month(1)
 PRODUCTS = [product(DAY[n], item, title=f"{item}{n // 2}") for n in range(6) for item in "abcde"]
 
 
+def listed(settings: Settings) -> Settings:
+    """The same with a published list of three places for u and v on each night, DAY[9] included."""
+    with open_warehouse(settings) as connection, transaction(connection):
+        for night in (*DAY[:6], DAY[9]):
+            connection.execute("insert into ops.nights (night) values (?)", [night])
+            for user, rank in ((user, rank) for user in "uv" for rank in (1, 2, 3)):
+                connection.execute(
+                    "insert into scores.recommendations (scored_for, user_id, rank, item_id, model_name, model_version)"
+                    " values (?, ?, ?, 'a', 'blend', 'v1')",
+                    [night, user, rank],
+                )
+    return settings
+
+
 @pytest.fixture(scope="module")
 def in_one_pass(new_home: Callable[[], Settings]) -> dict[str, str]:
-    settings = new_home()
+    settings = listed(new_home())
     load(settings, EVENTS, PRODUCTS)
     build(settings, LAST, "features", take(settings, "features", "warehouse"))
     return hashes(settings)
 
 
 def test_days_in_any_order_end_equal_to_one_pass(new_home: Callable[[], Settings], in_one_pass: dict[str, str]) -> None:
-    settings = new_home()
+    settings = listed(new_home())
     days = sorted({row["event_date"] for row in EVENTS})
     random.Random(7).shuffle(days)
     assert days != sorted(days)
@@ -56,22 +73,28 @@ def test_days_in_any_order_end_equal_to_one_pass(new_home: Callable[[], Settings
         build(settings, LAST, "features", take(settings, "features", "warehouse"))
     assert hashes(settings) == in_one_pass
     assert len(in_one_pass) > 10
+    [(shown, followed)] = query(settings, "select count(*), sum(clicks) + sum(carts) from intermediate.int_shown_place")
+    assert shown > 50
+    assert followed > 2
 
 
 def test_what_comes_later_changes_no_byte(new_home: Callable[[], Settings], in_one_pass: dict[str, str]) -> None:
-    settings = new_home()
+    settings = listed(new_home())
     known = [row for row in EVENTS if row["landing_date"] <= LAST]
     assert len(known) < len(EVENTS)
-    later = [event(DAY[9], "purchase", user_id="u", session_id="s", item_id="a", quantity=1, unit_price=1)]
+    later = [
+        event(DAY[9], "purchase", user_id="u", session_id="s", item_id="a", quantity=1, unit_price=1),
+        event(DAY[9], "impression", user_id="u", item_id="a", recommendation_id=f"{DAY[4]}/1/user/u"),
+    ]
     load(settings, known + later, [*PRODUCTS, product(DAY[9], "a", title="later")])
     build(settings, LAST, "features", take(settings, "features", "warehouse"))
-    features = {name for name in in_one_pass if name.startswith("features.")}
+    features = {name for name in in_one_pass if name.startswith("features.")} | {"intermediate.int_shown_place"}
     assert {n: h for n, h in hashes(settings).items() if n in features} == {n: in_one_pass[n] for n in features}
 
 
 def test_a_late_row_and_a_day_that_became_empty_end_equal_to_a_full_build(new_home: Callable[[], Settings]) -> None:
     late = event(DAY[1], "purchase", DAY[4], user_id="u", session_id="late", item_id="a", quantity=2, unit_price=3)
-    settings = new_home()
+    settings = listed(new_home())
     load(settings, EVENTS, PRODUCTS)
     build(settings, LAST, "features", take(settings, "features", "warehouse"))
     before = hashes(settings)
@@ -81,7 +104,7 @@ def test_a_late_row_and_a_day_that_became_empty_end_equal_to_a_full_build(new_ho
     build(settings, LAST, "features", take(settings, "features", "warehouse"))
     night_by_night = hashes(settings)
 
-    settings = new_home()
+    settings = listed(new_home())
     load(settings, [*(row for row in EVENTS if row["event_date"] != DAY[2]), late], PRODUCTS)
     build(settings, LAST, "features", take(settings, "features", "warehouse"))
     assert hashes(settings) == night_by_night

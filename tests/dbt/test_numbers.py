@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -12,8 +13,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipelines.experiments import _users
 from pipelines.features import PROJECT, build, connection_environment, target_name
 from pipelines.fence import take
+from pipelines.off_policy import _impressions
 from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse, transaction
 from tests.dbt.warehouse_rows import DAY, event, load, product, query
@@ -26,6 +29,11 @@ EVENTS = [
     event(D, "purchase", user_id="u", session_id="u10", item_id="cup", quantity=2, unit_price=1.5, promotion_id="c"),
     event(D, "purchase", user_id="u", session_id="u10", item_id="pan", quantity=1, unit_price=10),
     event(D, "purchase", user_id="u", session_id="u10", charge_code="POST", quantity=1, unit_price=4.99),
+    # what u bought came of two places of the list of the 9th; nobody knows the third yet
+    event(D, "impression", user_id="u", session_id="u10", item_id="pan", recommendation_id="2024-01-09/1/user/u"),
+    event(D, "impression", session_id="u10", item_id="pan", position=2, recommendation_id="2024-01-09/1/user/u"),
+    event(D, "impression", DAY[10], user_id="u", item_id="pan", recommendation_id="2024-01-09/1/user/u"),
+    event(D, "impression", user_id="u", item_id="pan", recommendation_id="2024-01-10/1/user/v"),
     # u returned a cup on the 8th; that row came two days late
     event(DAY[7], "return", D, user_id="u", session_id="u8", item_id="cup", quantity=1, unit_price=1.5),
     # v bought the cup on the 8th, in time, but for one of three pieces, which came a day later; somebody unknown bought
@@ -56,7 +64,7 @@ def shop(new_home: Callable[[], Settings]) -> Settings:
             connection.execute(
                 f"insert into scores.recommendations select date '{night}', 'u', 1, 'pan', 0.5, 'popular', null,"
                 f" 'popular this week', 'pans first', 'popular_7_days', 'v1', 'run-{night}',"
-                f" timestamptz '{night} 02:00:00+00'"
+                f" timestamptz '{night} 02:00:00+00', null, null"  # as rows are that an older contract wrote
             )
             connection.execute(
                 "insert into scores.rule_effects (scored_for, rule, kind, state, lists) values (?, ?, 'pin', ?, 1)",
@@ -171,6 +179,32 @@ def test_rule_effects_are_those_of_the_newest_night(shop: Settings) -> None:
     assert query(shop, "select scored_for, rule, state, lists from marts.rule_effects") == [
         (D, "rule of 2024-01-10", "applied", 1)
     ]
+
+
+def test_what_came_back_of_the_lists_that_were_shown(shop: Settings) -> None:
+    ids = "select recommendation_id, propensity, is_explored from marts.recommendations"
+    assert query(shop, ids) == [("2024-01-10/1/user/u", 1.0, False)]
+    found = query(
+        shop,
+        "select scored_for, model_version, segment, position, impressions, clicks, purchases, revenue, conversion"
+        " from marts.recommendation_performance order by 3, 4",
+    )
+    first, second = (1, 1, 0, 1, Decimal("10.00"), 1.0), (2, 1, 0, 0, Decimal("0.00"), 0.0)
+    assert found == [(DAY[8], "v1", segment, *row) for segment in ("all", "new") for row in (first, second)]
+
+
+def test_gate_and_experiment_read_of_either_warehouse_what_came_back(shop: Settings) -> None:
+    shown = _impressions(shop, DAY[7]).drop_columns("model_version").to_pylist()
+    place = {"scored_for": DAY[8], "listed_owner": "u", "rank": 1, "propensity": 1.0, "clicks": 0}
+    assert sorted(shown, key=lambda row: row["position"]) == [{**place, "position": 1}, {**place, "position": 2}]
+    assert len(_impressions(shop, DAY[8])) == 0
+    running = replace(shop, experiment="either", experiment_from=str(DAY[8]))
+    with open_warehouse(shop) as connection:
+        found = _users(running, connection, D)
+    assert found is not None
+    assert {name: values.tolist() for name, values in found.values.items()} == {
+        "impressions": [2], "clicks": [0], "purchases": [2], "revenue": [17.99]
+    }  # fmt: skip
 
 
 def test_segments(shop: Settings) -> None:

@@ -2,19 +2,21 @@
 
 import shutil
 import time
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models.artefact import load_artefact, save_artefact
+from models.gate import Comparison
 from models.registry import Promotion, Training, champion_as_of, champions, latest_training, record_training
 from models.registry import promote as append
 from models.tracking import Tracking
 from pipelines import ops
 from pipelines.contracts import OPS_GATE
 from pipelines.errors import NightmarketError, UsageError
+from pipelines.off_policy import Judged
 from pipelines.promotion import promote, roll_back_model
 from pipelines.second_stage import contenders
 from pipelines.settings import Settings
@@ -84,6 +86,41 @@ def test_the_second_stage_stands_where_it_beats_the_blend_beyond_doubt(settings:
         settings, {**FLOORS, "blend": 0.6, "ranker": 0.6, "champion": 0.6}, "2024-05-08", training.versions["ranker"]
     )
     assert promote(settings, "recommender")["model_name"] == "blend"
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_who_would_have_earned_less_with_the_shown_lists_is_not_promoted(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, passed: bool
+) -> None:
+    first = judged(settings, {**FLOORS, "blend": 0.6})
+    promote(settings, "recommender")
+    after = judged(settings, {**FLOORS, "blend": 0.65, "champion": 0.6}, "2024-05-08", first.versions["blend"])
+    line = Comparison("impressions", "shown lists", "not below beyond doubt", 300, 0.01, 0.02, -0.02, -0.01, passed)
+    asked = []
+
+    def found(settings: Settings, name: str, version: str, cutoff: date) -> Judged:
+        asked.append((name, version, cutoff))
+        return Judged(line, "said of it")
+
+    monkeypatch.setattr("pipelines.off_policy.judge", found)
+    result = promote(settings, "recommender")
+    assert asked == [("blend", after.versions["blend"], date(2024, 5, 8))]
+    assert result["promoted"] == passed
+    assert result["champion"]["model_version"] == (after if passed else first).versions["blend"]
+    assert result["verdict"].endswith("; shown lists: said of it")
+    with ops.writing(settings) as connection:
+        sql = f"select passed, promoted, users from {OPS_GATE.name} where slice = 'impressions'"
+        assert connection.execute(sql).fetchall() == [(passed, passed, 300)]
+
+
+def test_too_few_impressions_are_said_and_change_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = judged(settings, {**FLOORS, "blend": 0.6})
+    promote(settings, "recommender")
+    judged(settings, {**FLOORS, "blend": 0.65, "champion": 0.6}, "2024-05-08", first.versions["blend"])
+    monkeypatch.setattr("pipelines.off_policy.judge", lambda *_: Judged(None, "12 impressions"))
+    result = promote(settings, "recommender")
+    assert result["promoted"]
+    assert result["verdict"].endswith("; shown lists: 12 impressions")
 
 
 def test_only_a_second_stage_that_beats_the_blend_is_a_candidate() -> None:

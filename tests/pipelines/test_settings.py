@@ -30,6 +30,10 @@ def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.
         ("- 1", "must be a mapping"),
         ("a: [", "is not YAML"),
         ("repeat_purchases: maybe", "setting repeat_purchases must be a bool"),
+        ("exploration_share: 1", "setting exploration_share must be at least 0 and below 1, not 1.0"),
+        ("experiment: a", "experiment 'a' compares lists with drawn places: set exploration_share"),
+        ("{experiment: a, exploration_share: .1, experiment_from: soon}", "experiment_from must be the first night"),
+        ("exploration_share: .nan", "setting exploration_share must be at least 0 and below 1, not nan"),
     ],
 )
 def test_a_wrong_file_is_said_in_one_line(tmp_path: Path, text: str, said: str) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
@@ -217,11 +218,12 @@ def test_a_whole_category_waits_for_the_usual_time_or_for_days(settings: Setting
     assert not listed & recent
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_whatever_the_rules_no_list_breaks_one(settings: Settings, seed: int) -> None:
-    """Scoring and the audit's SQL share nothing but the file; they must agree."""
+@pytest.mark.parametrize(("seed", "share"), [*((seed, 0.0) for seed in range(12)), (8, 0.9), (9, 0.9)])
+def test_whatever_the_rules_no_list_breaks_one(settings: Settings, seed: int, share: float) -> None:
+    """Scoring and the audit's SQL share nothing but the file; they must agree, explored lists included."""
     write_rules(settings, random_rules(seed))
-    run(settings)
+    run(replace(settings, exploration_share=share))
+    assert (rows(settings, "select count(*) from scores.recommendations where is_explored") > [(0,)]) == bool(share)
     broken = broken_rules(settings, NIGHT)
     assert {rule.name: count for rule, count in broken.items() if count} == {}
 
