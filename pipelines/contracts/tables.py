@@ -35,7 +35,11 @@ _REASON = (
 SCORES_RECOMMENDATIONS = Table(
     "scores.recommendations",
     ("scored_for", "user_id", "rank"),
-    (("scored_for", "date"), ("user_id", "text"), ("rank", "integer"), ("item_id", "text"), *_REASON, *STAMP),
+    (
+        ("scored_for", "date"), ("user_id", "text"), ("rank", "integer"), ("item_id", "text"), *_REASON, *STAMP,
+        ("propensity", "double precision"),  # with which this item was shown at this place, given those above it
+        ("is_explored", "boolean"),  # drawn, not ranked there; see docs/feedback.md
+    ),  # fmt: skip
     volatile=("run_id", "scored_at"),
 )
 SCORES_VISITORS = Table(

@@ -16,7 +16,7 @@ LAST = DAY[5]
 
 
 def month(seed: int) -> list[dict[str, Any]]:
-    """About 200 events of six days, some of them up to three days late, of known and unknown users."""
+    """About 200 events of six days and as many impressions, some of them up to three days late, of known and unknown users."""
     chance = random.Random(seed)
     found = []
     for n in range(200):
@@ -31,6 +31,8 @@ def month(seed: int) -> list[dict[str, Any]]:
                 unit_price=chance.randrange(1, 999) / 100, query=str(n),
             )
         )  # fmt: skip
+        shown = f"{DAY[max(day - 1, 0)]}/{n % 3 + 1}/user/{user}"
+        found.append(event(DAY[day], "impression", landed, user_id=user, item_id="a", recommendation_id=shown, query=str(n)))
     return found
 
 

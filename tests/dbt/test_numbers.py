@@ -26,6 +26,11 @@ EVENTS = [
     event(D, "purchase", user_id="u", session_id="u10", item_id="cup", quantity=2, unit_price=1.5, promotion_id="c"),
     event(D, "purchase", user_id="u", session_id="u10", item_id="pan", quantity=1, unit_price=10),
     event(D, "purchase", user_id="u", session_id="u10", charge_code="POST", quantity=1, unit_price=4.99),
+    # what u bought came of two places of the list of the 9th; nobody knows the third yet
+    event(D, "impression", user_id="u", session_id="u10", item_id="pan", recommendation_id="2024-01-09/1/user/u"),
+    event(D, "impression", session_id="u10", item_id="pan", position=2, recommendation_id="2024-01-09/1/user/u"),
+    event(D, "impression", DAY[10], user_id="u", item_id="pan", recommendation_id="2024-01-09/1/user/u"),
+    event(D, "impression", user_id="u", item_id="pan", recommendation_id="2024-01-10/1/user/v"),
     # u returned a cup on the 8th; that row came two days late
     event(DAY[7], "return", D, user_id="u", session_id="u8", item_id="cup", quantity=1, unit_price=1.5),
     # v bought the cup on the 8th, in time, but for one of three pieces, which came a day later; somebody unknown bought
@@ -56,7 +61,7 @@ def shop(new_home: Callable[[], Settings]) -> Settings:
             connection.execute(
                 f"insert into scores.recommendations select date '{night}', 'u', 1, 'pan', 0.5, 'popular', null,"
                 f" 'popular this week', 'pans first', 'popular_7_days', 'v1', 'run-{night}',"
-                f" timestamptz '{night} 02:00:00+00'"
+                f" timestamptz '{night} 02:00:00+00', null, null"  # as rows are that an older contract wrote
             )
             connection.execute(
                 "insert into scores.rule_effects (scored_for, rule, kind, state, lists) values (?, ?, 'pin', ?, 1)",
@@ -176,6 +181,18 @@ def test_rule_effects_are_those_of_the_newest_night(shop: Settings) -> None:
     assert query(shop, "select scored_for, rule, state, lists from marts.rule_effects") == [
         (D, "rule of 2024-01-10", "applied", 1)
     ]
+
+
+def test_what_came_back_of_the_lists_that_were_shown(shop: Settings) -> None:
+    ids = "select recommendation_id, propensity, is_explored from marts.recommendations"
+    assert query(shop, ids) == [("2024-01-10/1/user/u", 1.0, False)]
+    found = query(
+        shop,
+        "select scored_for, model_version, segment, position, impressions, clicks, purchases, revenue, conversion"
+        " from marts.recommendation_performance order by 3, 4",
+    )
+    first, second = (1, 1, 0, 1, Decimal("10.00"), 1.0), (2, 1, 0, 0, Decimal("0.00"), 0.0)
+    assert found == [(DAY[8], "v1", segment, *row) for segment in ("all", "new") for row in (first, second)]
 
 
 def test_segments(shop: Settings) -> None:

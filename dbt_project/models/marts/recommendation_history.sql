@@ -35,6 +35,8 @@ select
     scored.reason_type,
     scored.reason,
     scored.rule,
+    coalesce(scored.propensity, 1) as propensity,
+    coalesce(scored.is_explored, false) as is_explored,
     scored.model_name,
     scored.model_version,
     scored.run_id,

@@ -25,6 +25,8 @@ select
     scored.rank,
     scored.item_id,
     coalesce(products.title, scored.item_id) as title,
+    concat(cast(scored.scored_for as text), '/', cast(scored.rank as text), '/segment/', scored.segment)
+        as recommendation_id,
     scored.score,
     scored.reason_type,
     scored.reason,

@@ -33,6 +33,7 @@ measured as (
         occurred_at,
         nullif(lower(trim(query)), '') as query,
         position,
+        recommendation_id,
 
         ---------- numbers: products
         case when event_type = 'impression' then 1 else 0 end as impressions,
