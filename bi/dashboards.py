@@ -51,16 +51,16 @@ def _ratio(above: str, below: str) -> str:
 
 # ---- metrics, by mart --------------------------------------------------------------------------------------------
 
-REVENUE = Metric("revenue", "Revenue", "sum(revenue)", MONEY)
-ORDERS = Metric("orders", "Orders", "sum(orders)")
-CUSTOMERS = Metric("customers", "Customers", "sum(customers)")
-NEW_CUSTOMERS = Metric("new_customers", "New customers", "sum(new_customers)")
+REVENUE = Metric("revenue_total", "Revenue", "sum(revenue)", MONEY)
+ORDERS = Metric("orders_total", "Orders", "sum(orders)")
+CUSTOMERS = Metric("customers_total", "Customers", "sum(customers)")
+NEW_CUSTOMERS = Metric("new_customers_total", "New customers", "sum(new_customers)")
 ORDER_VALUE = Metric(
     "order_value", "Average order value", "sum(average_order_value * orders) / nullif(sum(orders), 0)", MONEY
 )
 RETURNED_SHARE = Metric("returned_share", "Returned units", _ratio("returned_units", "units"), SHARE)
 
-SESSIONS = Metric("sessions", "Sessions", "sum(sessions)")
+SESSIONS = Metric("sessions_total", "Sessions", "sum(sessions)")
 VIEWING = Metric("viewing", "Viewed an item", "sum(sessions_with_view)")
 CARTING = Metric("carting", "Put one into the cart", "sum(sessions_with_cart)")
 BUYING = Metric("buying", "Bought", "sum(sessions_with_purchase)")
