@@ -90,7 +90,8 @@ def shop(new_home: Callable[[], Settings]) -> Settings:
         connection.execute("insert into ops.runs (night, step, status) values ('2024-01-10', 'load', 'done')")
         for night, alarm in ((OLD, True), (DAY[8], True), (D, False), (DAY[10], True)):
             connection.execute(
-                "insert into ops.monitor (night, area, name, part, value, alarm) values (?, 'inputs', 'rows', '', 5, ?)",
+                "insert into ops.monitor (night, area, name, part, value, alarm)"
+                " values (?, 'inputs', 'rows', '', 5, ?)",
                 [night, alarm],
             )
     built = build(settings, D, "features", take(settings, "features", "warehouse"))
