@@ -217,7 +217,7 @@ HEALTH = Dashboard(
     (Choice("Kind of check", "data_quality", "check_kind"), Choice("Step", "night_runs", "step")),
     (
         (
-            number("failed-now", "Checks that do not hold", "data_quality", FAILED_NOW, says="newest night"),
+            number("failed-now", "Checks that do not hold now", "data_quality", FAILED_NOW, says="newest night"),
             number("failed-steps", "Steps that failed", "night_runs", FAILED_STEPS, says="last try, all nights"),
             number("alarms", "Alarms of monitoring", "night_monitor", ALARMS, says="all nights"),
             number("minutes", "Minutes of the night", "night_runs", NIGHT_MINUTES, says="newest, as far as it is kept"),
