@@ -78,7 +78,7 @@ def _take_away_what_is_not_in(contents: dict[str, str]) -> None:
     db.session.commit()
 
 
-class Server(BaseApplication):  # type: ignore[misc]
+class Server(BaseApplication):
     """gunicorn around an application that is there already: loading it a second time would take as long again."""
 
     def __init__(self, app: Flask, bind: str) -> None:

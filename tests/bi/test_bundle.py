@@ -42,6 +42,12 @@ def test_every_uuid_is_there_and_there_once() -> None:
     assert sorted(placed) == sorted(CHARTS)
 
 
+def test_people_can_tell_the_charts_of_a_page_apart() -> None:
+    for dashboard in DASHBOARDS:
+        titles = [chart.title for row in dashboard.rows for chart in row]
+        assert len(set(titles)) == len(titles)
+
+
 @pytest.mark.parametrize("slug", [dashboard.slug for dashboard in DASHBOARDS])
 def test_the_boxes_of_a_page_hang_together_and_fill_its_width(slug: str) -> None:
     position = FILES[f"dashboards/{slug}.yaml"]["position"]

@@ -17,8 +17,10 @@ from pipelines.warehouse.postgres import TRANSFORMER, connect
 Rows = list[dict[str, Any]]
 
 
-def publish_marts(home: Path, served: Settings, more: dict[str, Rows]) -> dict[str, int]:
-    """Show BI in `served` the night that it sees in `home`, with rows of `more` in marts; returns the rows of each.
+def publish_marts(
+    home: Path, served: Settings, more: dict[str, Rows], only_where_empty: bool = False
+) -> dict[str, int]:
+    """Show BI in `served` the night that it sees in `home`, and the rows of `more` beside; returns the rows of each.
 
     Tables have the columns and types of the contracts of dbt; what a home from an older version has not got is null.
     """
@@ -32,7 +34,9 @@ def publish_marts(home: Path, served: Settings, more: dict[str, Rows]) -> dict[s
             table = f"built.{model['name']}"
             described = ", ".join(f'"{column["name"]}" {column["data_type"]}' for column in model["columns"])
             target.execute(f"create table {table} ({described})")
-            for rows in (_of_home(source, model), _given(model, more.get(model["name"], []))):
+            found = _of_home(source, model)
+            given = [] if only_where_empty and found.num_rows else more.get(model["name"], [])
+            for rows in (found, _given(model, given)):
                 if rows.num_rows:
                     target.insert(table, rows)
     return bi.publish(served, night, take(served, "publish", "bi"))
