@@ -10,7 +10,6 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +24,8 @@ from pipelines.serve.stack import mark_of
 from pipelines.settings import Settings
 from tests.e2e.browser import NEEDS_CHROMIUM, browser_page, picture
 from tests.e2e.conftest import NIGHTS
-from tests.e2e.published import Rows, publish_marts
+from tests.e2e.made_up import made_up
+from tests.e2e.published import publish_marts
 from tests.postgres import Server, free_port
 
 pytestmark = [
@@ -34,38 +34,6 @@ pytestmark = [
     pytest.mark.skipif(not superset.PROGRAM.exists(), reason="no .venv-superset: make .venv-superset/.ready"),
     pytest.mark.xdist_group("superset"),  # one server for all of them
 ]
-
-
-def made_up(night: date) -> dict[str, Rows]:
-    """What the tiny shop has not got: lists that came back, judged models, rules, a check that fails, an alarm."""
-    days = [night - timedelta(back) for back in range(7)]
-    model = {"as_of": night, "model_name": "ranker", "model_version": "v1"}
-    shown = [
-        {**model, "scored_for": day, "segment": segment, "position": place, "impressions": 900 // place, "clicks": 80,
-         "carts": 30, "purchases": 9, "returns": 1, "revenue": "81.50", "return_amount": "9.50"}
-        for day in days for segment in ("all", "loyal") for place in range(1, 11)
-    ]  # fmt: skip
-    judged = [
-        {**model, "model_name": name, "family": family, "cutoff": day, "slice": "all", "metric": metric,
-         "value": 0.25, "low": 0.2, "high": 0.3, "users": 90, "is_latest": day == night}
-        for family, metrics in {
-            "recommender": ("ndcg@10", "coverage@10"), "next_basket": ("f1@10",),
-            "propensity": ("calibration_error_7d", "calibration_error_28d", "log_loss_saved_28d"),
-        }.items()
-        for metric in metrics for name in ("ranker", "popular_7_days") for day in (night, night - timedelta(7))
-    ]  # fmt: skip
-    rule = {"scored_for": night, "rule": "no gifts", "line": 2, "kind": "deny", "state": "applied", "items": 3}
-    failed = {"as_of": night, "check_date": night, "check_kind": "audit", "subject": "by hand", "check_name": "fails",
-              "is_passed": False, "rows_checked": 10, "rows_failed": 2}  # fmt: skip
-    measured = [
-        {"as_of": night, "night": day, "area": "lists", "name": name, "part": "", "value": 0.5, "threshold": 0.1,
-         "is_alarm": day == night, "n": 90, "message": "unlike the nights before"}
-        for day in days for name in ("coverage@k", "Gini", "APLT of hand")
-    ]  # fmt: skip
-    return {
-        "recommendation_performance": shown, "model_performance": judged, "rule_effects": [{**rule, "lists": 4}],
-        "data_quality": [failed], "night_monitor": measured,
-    }  # fmt: skip
 
 
 @dataclass(frozen=True)
