@@ -52,6 +52,10 @@ def equals(column: str, value: str | bool) -> Params:
     }  # fmt: skip
 
 
+def where(sql: str) -> Params:
+    return {"clause": "WHERE", "expressionType": "SQL", "sqlExpression": sql}
+
+
 def one_of(column: str, *values: str) -> Params:
     return {
         "clause": "WHERE", "expressionType": "SIMPLE", "subject": column, "operator": "IN", "operatorId": "IN",

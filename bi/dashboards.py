@@ -23,6 +23,7 @@ from bi.charts import (
     table,
     totals,
     trend,
+    where,
 )
 
 
@@ -211,6 +212,8 @@ RECOMMENDATIONS = Dashboard(
     ),
 )  # fmt: skip
 
+_LISTS = where("area = 'lists' and (name like 'coverage@%' or name in ('Gini of exposure', 'APLT'))")
+
 HEALTH = Dashboard(
     "data-and-model-health", "Data and model health",
     "Whether the nights ran, what was refused, what does not hold, what drifts, and how good forecasts are.",
@@ -244,7 +247,7 @@ HEALTH = Dashboard(
         ),
         (
             lines("lists-by-night", "Lists: coverage, concentration, popularity", "night_monitor", "night",
-                  [MEASURED], one_of("name", "coverage@k", "Gini", "APLT"), by="name", width=4),
+                  [MEASURED], _LISTS, by="name", width=4),
             lines("alarms-by-night", "Alarms by area", "night_monitor", "night", [ALARMS], by="area", width=4),
             bars("calibration", "Error of forecast chances, newest judgement", "model_performance", "metric", QUALITY,
                  equals("family", "propensity"), equals("is_latest", True),

@@ -60,6 +60,12 @@ def test_the_boxes_of_a_page_hang_together_and_fill_its_width(slug: str) -> None
     assert len(set(ids)) == len(ids)
 
 
+def table(connection: duckdb.DuckDBPyConnection, mart: str) -> None:
+    """An empty table `mart` with the columns of its contract."""
+    described = ", ".join(f'"{column["name"]}" {column["data_type"]}' for column in MODELS[mart]["columns"])
+    connection.execute(f"create table mart ({described})")
+
+
 @pytest.mark.parametrize("mart", sorted(METRICS))
 def test_a_dataset_has_the_columns_of_its_contract_and_metrics_that_can_be_asked(mart: str) -> None:
     dataset = next(d for d in DATASETS.values() if d["table_name"] == mart)
@@ -70,8 +76,7 @@ def test_a_dataset_has_the_columns_of_its_contract_and_metrics_that_can_be_asked
     names = [metric["metric_name"] for metric in dataset["metrics"]]
     assert len({*names, *contract}) == len(names) + len(contract), "a metric and a column of one name"
     with duckdb.connect() as connection:
-        described = ", ".join(f'"{name}" {kind}' for name, kind in contract.items())
-        connection.execute(f"create table mart ({described})")
+        table(connection, mart)
         for metric in dataset["metrics"]:
             connection.execute(f"select {metric['expression']} from mart")
 
@@ -79,7 +84,7 @@ def test_a_dataset_has_the_columns_of_its_contract_and_metrics_that_can_be_asked
 def named(params: dict[str, Any]) -> tuple[set[str], set[str]]:
     """Columns and metrics that a chart asks for."""
     order = {yaml.safe_load(pair)[0] for pair in params.get("order_by_cols", [])}
-    filters = {condition["subject"] for condition in params["adhoc_filters"]}
+    filters = {condition["subject"] for condition in params["adhoc_filters"] if "subject" in condition}
     columns = {*params.get("groupby", []), *params.get("all_columns", []), *order, *filters}
     columns |= {params["x_axis"]} if "x_axis" in params else set()
     metrics = {params[key] for key in ("metric", "timeseries_limit_metric", "x_axis_sort") if key in params}
@@ -96,6 +101,11 @@ def test_a_chart_asks_for_what_its_mart_has(uuid: str) -> None:
     assert metrics <= {metric["metric_name"] for metric in dataset["metrics"]}
     assert columns or metrics
     assert set(chart["params"].get("column_config", {})) <= columns | metrics
+    with duckdb.connect() as connection:
+        table(connection, dataset["table_name"])
+        for condition in chart["params"]["adhoc_filters"]:
+            if condition["expressionType"] == "SQL":
+                connection.execute(f"select * from mart where {condition['sqlExpression']}")
 
 
 def test_a_choice_of_a_page_is_a_column_of_its_mart() -> None:
