@@ -86,7 +86,8 @@ class Server(BaseApplication):
         super().__init__()
 
     def load_config(self) -> None:
-        for name, value in {"bind": self.bind, "workers": 1, "threads": 8, "timeout": 300}.items():
+        chosen = {"bind": self.bind, "workers": 1, "threads": 8, "timeout": 300, "control_socket_disable": True}
+        for name, value in chosen.items():
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
