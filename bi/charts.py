@@ -132,15 +132,16 @@ def _over(x: str, metrics: list[Metric], filters: list[Params], by: str) -> Para
 def pie(key: str, title: str, mart: str, column: str, metric: Metric, *conditions: Params, width: int = 4) -> Chart:
     params = {
         "groupby": [column], "metric": metric.name, "adhoc_filters": when(*conditions), "row_limit": 12,
-        "sort_by_metric": True, "donut": True, "innerRadius": 35, "outerRadius": 65, "show_legend": False,
-        "show_labels": True, "labels_outside": True, "label_type": "key_percent", "number_format": metric.form,
+        "sort_by_metric": True, "donut": True, "innerRadius": 35, "outerRadius": 65, "show_legend": True,
+        "legendType": "scroll", "legendOrientation": "bottom", "show_labels": True, "labels_outside": True,
+        "label_type": "percent", "number_format": metric.form,
     }  # fmt: skip
     return Chart(key, title, mart, "pie", params, width)
 
 
 def table(
     key: str, title: str, mart: str, columns: list[str], order: dict[str, bool], *conditions: Params,
-    forms: dict[str, str] | None = None, day: str = "", most: int = 50, width: int = 12,
+    forms: dict[str, str] | None = None, day: str = "", most: int = 50, width: int = 12, height: int = 50,
 ) -> Chart:  # fmt: skip
     """Rows as they are; `order` says of each column to sort by whether it rises."""
     params = {
@@ -149,7 +150,7 @@ def table(
         "server_page_length": 10, "table_timestamp_format": "%Y-%m-%d", "show_cell_bars": False,
         "column_config": {column: {"d3NumberFormat": form} for column, form in (forms or {}).items()},
     }  # fmt: skip
-    return Chart(key, title, mart, "table", params, width)
+    return Chart(key, title, mart, "table", params, width, height)
 
 
 def totals(

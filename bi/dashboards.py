@@ -207,7 +207,7 @@ RECOMMENDATIONS = Dashboard(
         (
             table("rules", "Business rules of the newest night", "rule_effects",
                   ["line", "rule", "kind", "state", "items", "lists", "places", "valid_until", "note"],
-                  {"line": True}),
+                  {"line": True}, height=30),
         ),
     ),
 )  # fmt: skip
