@@ -19,7 +19,7 @@ COMPOSE ?= docker compose
 # say `xdist_group` stay on one worker, which makes what they share once.
 WORKERS ?= -n 2 --dist loadgroup
 
-.PHONY: help setup demo up down init compose-up compose-down test test-all test-rest bench lint format lock clean
+.PHONY: help setup demo up bi down init compose-up compose-down test test-all test-rest bench lint format lock clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,12 @@ setup: .venv/.ready .venv-airflow/.ready $(MANIFEST) ## Make both environments f
 		-r requirements/airflow.in -c requirements/airflow.txt
 	@touch $@
 
+.venv-superset/.ready: requirements/superset.in requirements/superset.txt .venv/.ready
+	$(PYTHON) -m venv .venv-superset
+	$(BIN)/uv pip install --quiet --compile-bytecode --python .venv-superset/bin/python \
+		-r requirements/superset.in -c requirements/superset.txt
+	@touch $@
+
 $(MANIFEST): .venv/.ready $(DBT_FILES)
 	NIGHTMARKET_AS_OF=2000-01-01 $(BIN)/dbt --quiet parse --project-dir dbt_project --profiles-dir dbt_project
 	@touch $@
@@ -52,7 +58,10 @@ $(MANIFEST): .venv/.ready $(DBT_FILES)
 up: setup ## Start Airflow and MLflow on 127.0.0.1
 	$(BIN)/nightmarket up
 
-down: ## Stop what `make up` or `make demo` started
+bi: setup .venv-superset/.ready ## Superset with the dashboards on 127.0.0.1, over a warehouse on PostgreSQL
+	$(BIN)/nightmarket bi
+
+down: ## Stop what `make up`, `make demo` or `make bi` started
 	@if [ -x $(BIN)/nightmarket ]; then $(BIN)/nightmarket down; else echo "nothing was set up here"; fi
 
 init: ## Make the secrets of the served stack, and its .env
@@ -73,7 +82,7 @@ test: setup ## Units, policies, laws on a tiny shop, one real night (aim: 15 min
 	$(BIN)/python -m pytest $(WORKERS) -m "not slow"
 	AIRFLOW_HOME=$(CURDIR)/build/airflow .venv-airflow/bin/python -m pytest tests/plugins
 
-test-rest: setup ## What test-all adds: every kill point, every engine, Airflow end to end, a browser
+test-rest: setup .venv-superset/.ready ## What test-all adds: every kill point, every engine, Airflow end to end, a browser
 	$(BIN)/python -m pytest $(WORKERS) -m slow
 
 test-all: test test-rest ## Everything (more than an hour on 2 cores)
@@ -92,12 +101,14 @@ format: setup ## Let ruff format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: setup ## Resolve requirements/main.in into the pinned constraint file
+lock: setup ## Resolve each file of requirements/*.in into its pinned constraint file
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links \
 		$(if $(TORCH_FIND_LINKS),--find-links "$(TORCH_FIND_LINKS)") --upgrade-package torch requirements/main.in -o requirements/main.txt
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links \
 		requirements/airflow.in -o requirements/airflow.txt
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links \
+		requirements/superset.in -o requirements/superset.txt
 	sed -i 's/+cpu$$//' requirements/main.txt
 
 clean: down ## Remove the environments and what the demo wrote
-	rm -rf .venv .venv-airflow dbt_project/target var
+	rm -rf .venv .venv-airflow .venv-superset dbt_project/target var

@@ -116,6 +116,13 @@ def up() -> None:
     done(stack.up(load_settings(), report))
 
 
+def bi() -> None:
+    """Start Superset on 127.0.0.1 with the dashboards, over the served warehouse; again after they were changed."""
+    from pipelines.serve import dashboards
+
+    done(dashboards.up(load_settings(), report))
+
+
 def down() -> None:
     """Stop what `up` started, and nothing else."""
     from pipelines.serve import stack
@@ -181,18 +188,6 @@ def doctor() -> None:
     done({"checks": {c.name: c.message for c in checks}})
 
 
-SERVERS = (up, down, serve, healthy, prepare_airflow, prepare_store, init)
-OPERATIONS = (
-    vacuum,
-    retention,
-    status,
-    night_report,
-    query,
-    search,
-    rules,
-    experiments,
-    fingerprint,
-    *SERVERS,
-    demo,
-    doctor,
-)
+SERVERS = (up, bi, down, serve, healthy, prepare_airflow, prepare_store, init)
+REPORTS = (status, night_report, query, search, rules, experiments, fingerprint)
+OPERATIONS = (vacuum, retention, *REPORTS, *SERVERS, demo, doctor)

@@ -43,6 +43,7 @@ class Settings:
     memory_limit: str = "4GB"  # DuckDB
     airflow_port: int = 8080
     mlflow_port: int = 5000
+    superset_port: int = 8088
     listen: str = "127.0.0.1"  # address that the servers bind; another one only inside a container's own network
     # What a team's shared platform sets; empty is one machine: DuckDB, folders, SQLite. No value holds a password:
     # libpq takes it from the file that PGPASSFILE names, S3 keys come from AWS_* variables.

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pipelines.bi import watch
 from pipelines.errors import Unavailable, UsageError
-from pipelines.serve import airflow, mlflow
-from pipelines.serve.server import AIRFLOW, BI_WATCH, MLFLOW, NAMES, SPARK, SPARK_CONNECT, host_of
+from pipelines.serve import airflow, mlflow, superset
+from pipelines.serve.server import AIRFLOW, BI_WATCH, MLFLOW, NAMES, SPARK, SPARK_CONNECT, SUPERSET, host_of
 from pipelines.settings import Settings
 
 MASTER_PORT, CONNECT_PORT = 7077, 15002
@@ -25,6 +25,8 @@ def require_healthy(settings: Settings, name: str) -> None:
     component = name.removeprefix(AIRFLOW).replace("-", "_")
     if name == MLFLOW:
         problem = mlflow_problem(settings)
+    elif name == SUPERSET:
+        problem = superset_problem(settings)
     elif name == BI_WATCH:
         problem = _beats(watch.beat(settings))
     elif name == SPARK_CONNECT:
@@ -55,6 +57,10 @@ def _beats(file: Path) -> str:
 
 def mlflow_problem(settings: Settings) -> str:
     return _answers(f"{mlflow.url(settings)}/health")[1]
+
+
+def superset_problem(settings: Settings) -> str:
+    return _answers(f"{superset.url(settings)}/health")[1]
 
 
 def airflow_problem(address: str, components: tuple[str, ...] = COMPONENTS) -> str:

@@ -30,6 +30,8 @@ GENERATED: dict[str, Callable[[], str]] = {
     "airflow_session": new_password,
     "mlflow_admin_password": new_password,
     "mlflow_session": new_password,
+    "superset_admin_password": new_password,
+    "superset_secret_key": new_key,
     "hash_key": new_password,
 }
 """What `NAME` in the folder holds; each made once and never overwritten."""

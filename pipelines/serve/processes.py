@@ -101,6 +101,19 @@ def stop(mark: str, patience: float = TERM_SECONDS) -> int:
     return len(asked)
 
 
+def stop_one(pid: int, started: float, mark: str) -> None:
+    """TERM, wait, KILL for the process that `start` returned and for its children; nothing where it no longer lives."""
+    if not lives(pid, started, mark):
+        return
+    first = psutil.Process(pid)
+    family = [first, *first.children(recursive=True)]
+    first.terminate()
+    for process in psutil.wait_procs(family, timeout=TERM_SECONDS)[1]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    _wait_until_ended(family)
+
+
 def _wait_until_ended(stopped: list[psutil.Process]) -> None:
     """Until their ports and locks are free too, which are let go of after the mark."""
     deadline = time.monotonic() + ENDING_SECONDS

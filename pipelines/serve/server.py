@@ -14,15 +14,15 @@ from typing import NoReturn
 
 from pipelines.errors import NightmarketError, Unavailable, UsageError
 from pipelines.files import write_atomic
-from pipelines.serve import airflow, mlflow
+from pipelines.serve import airflow, mlflow, superset
 from pipelines.serve.secret import new_key, secret
 from pipelines.settings import REPOSITORY, Settings
 
 MLFLOW = "mlflow"
 AIRFLOW = "airflow-"
 SPARK_MASTER, SPARK_WORKER, SPARK_CONNECT = SPARK = ("spark-master", "spark-worker", "spark-connect")
-BI_WATCH = "bi-watch"
-NAMES = (*(f"{AIRFLOW}{name}" for name in airflow.SERVERS), MLFLOW, *SPARK, BI_WATCH)
+BI_WATCH, SUPERSET = "bi-watch", "superset"
+NAMES = (*(f"{AIRFLOW}{name}" for name in airflow.SERVERS), MLFLOW, *SPARK, BI_WATCH, SUPERSET)
 POOLS = {
     "warehouse_write": "one writer at a time in the warehouse",
     "gpu": "one training at a time",
@@ -47,6 +47,9 @@ def server(settings: Settings, name: str) -> Server:
         return Server(mlflow.command(settings), mlflow.environment(settings), _private(mlflow.home(settings)))
     if name in SPARK:
         return _spark(settings, name)
+    if name == SUPERSET:
+        folder = _private(superset.home(settings))
+        return Server(superset.command(), superset.environment(settings), folder)
     if name == BI_WATCH:
         return Server([sys.executable, "-m", "pipelines.bi.watch"], dict(os.environ), REPOSITORY)
     folder, words = _private(airflow.home(settings)), airflow.SERVERS[name.removeprefix(AIRFLOW)]

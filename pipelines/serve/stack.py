@@ -33,7 +33,7 @@ def up(settings: Settings, report: Report) -> dict[str, Any]:
     missing = _missing(settings)
     if missing:
         if len(missing) == len(SERVERS):
-            _require_free(settings)
+            require_free(settings, ("airflow_port", "mlflow_port"))
         report("airflow: preparing its database")
         migrate(settings)
         _start(settings, mark, missing)
@@ -100,8 +100,9 @@ def _mark(settings: Settings) -> str:
     return path.read_text()
 
 
-def _require_free(settings: Settings) -> None:
-    for name in ("airflow_port", "mlflow_port"):
+def require_free(settings: Settings, names: tuple[str, ...]) -> None:
+    """Raises NightmarketError where somebody listens on the port that one of these settings names."""
+    for name in names:
         port = getattr(settings, name)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -125,7 +126,7 @@ def _wait(settings: Settings, report: Report) -> None:
         # Asked also when all is well: a scheduler that just died is called healthy until its next heartbeat is due.
         if stopped := _missing(settings):
             log = settings.home / "logs" / f"{stopped[0]}.log"
-            raise NightmarketError(f"{stopped[0]} stopped while starting: {_last_words(log)}; its log is {log}")
+            raise NightmarketError(f"{stopped[0]} stopped while starting: {last_words(log)}; its log is {log}")
         if not waiting:
             return
         name, problem = next(iter(waiting.items()))
@@ -136,7 +137,7 @@ def _wait(settings: Settings, report: Report) -> None:
         time.sleep(0.5)
 
 
-def _last_words(log: Path) -> str:
+def last_words(log: Path) -> str:
     """The newest line of a log that tells of an error, else its last line."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     lines = [line for line in lines if "Background on this error" not in line]  # SQLAlchemy's last one is a link

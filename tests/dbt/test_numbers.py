@@ -91,6 +91,12 @@ def shop(new_home: Callable[[], Settings]) -> Settings:
             " values ('cup', 'pan', 0.98765, 1)"
         )
         connection.execute("insert into ops.runs (night, step, status) values ('2024-01-10', 'load', 'done')")
+        for night, alarm in ((OLD, True), (DAY[8], True), (D, False), (DAY[10], True)):
+            connection.execute(
+                "insert into ops.monitor (night, area, name, part, value, alarm)"
+                " values (?, 'inputs', 'rows', '', 5, ?)",
+                [night, alarm],
+            )
     built = build(settings, D, "features", take(settings, "features", "warehouse"))
     assert (built["pending_days"], built["models"] > 10, built["tests"] > 20) == (4, True, True)
     build(settings, D, "marts", take(settings, "marts", "warehouse"))
@@ -225,6 +231,11 @@ def test_data_quality_and_runs(shop: Settings) -> None:
     assert query(shop, "select night, step, status, is_closed from marts.night_runs") == [
         ("2024-01-10", "load", "done", False)
     ]
+
+
+def test_what_was_measured_is_shown_of_the_nights_that_bi_keeps(shop: Settings) -> None:
+    found = query(shop, "select as_of, night, area, name, value, is_alarm from marts.night_monitor order by night")
+    assert found == [(D, DAY[8], "inputs", "rows", 5.0, True), (D, D, "inputs", "rows", 5.0, False)]
 
 
 def test_every_unit_test_of_the_models_passes(shop: Settings) -> None:

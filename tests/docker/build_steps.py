@@ -1,4 +1,4 @@
-"""Run the first stage of docker/Dockerfile without Docker: `python -m tests.docker.build_steps FOLDER`.
+"""Run the stages of docker/Dockerfile that make environments without it: `python -m tests.docker.build_steps FOLDER`.
 
 Each RUN line is run as it stands, by `sh`, in a folder that takes the place of the image's /opt/nightmarket, after the
 files that its COPY lines name were put there. A machine with Python 3.11 and 10 GB of free disk is needed.
@@ -45,7 +45,8 @@ def main(folder: Path) -> None:
     work = folder / "nightmarket"
     work.mkdir(parents=True, exist_ok=True)
     told = {**os.environ, "PATH": f"{base / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-    for instruction, words in steps((REPOSITORY / "docker" / "Dockerfile").read_text(), "environments"):
+    dockerfile = (REPOSITORY / "docker" / "Dockerfile").read_text()
+    for instruction, words in steps(dockerfile, "environments") + steps(dockerfile, "dashboards"):
         print(instruction, words, flush=True)
         if instruction == "ARG":
             name, _, value = words.partition("=")
@@ -57,7 +58,13 @@ def main(folder: Path) -> None:
         elif instruction == "RUN":
             command = words.replace(IMAGE, str(work)).replace("/tmp/", f"{folder}/")
             subprocess.run(["sh", "-c", command], cwd=work, env=told, check=True)
-    for program in (".venv/bin/nightmarket --help", ".venv-airflow/bin/airflow version", ".venv/bin/mlflow --version"):
+    programs = (
+        ".venv/bin/nightmarket --help",
+        ".venv-airflow/bin/airflow version",
+        ".venv/bin/mlflow --version",
+        ".venv-superset/bin/gunicorn --version",
+    )
+    for program in programs:
         subprocess.run(program.split(), cwd=work, env=told, check=True, stdout=subprocess.DEVNULL)
     print("every step ended well", flush=True)
 

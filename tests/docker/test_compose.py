@@ -32,7 +32,7 @@ def test_each_of_our_variables_is_a_setting_and_nothing_that_the_code_says_is_sa
     known = {f"NIGHTMARKET_{field.name.upper()}" for field in fields(Settings)} - {"NIGHTMARKET_HOME"}
     said = set(variables(SERVICES[name]))
     assert {each for each in said if each.startswith("NIGHTMARKET_")} <= known
-    assert [each for each in said if each.startswith(("AIRFLOW", "MLFLOW", "SPARK", "PG"))] == []
+    assert [each for each in said if each.startswith(("AIRFLOW", "MLFLOW", "SPARK", "SUPERSET", "PG"))] == []
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -76,8 +76,10 @@ def test_who_gets_which_secret_is_as_narrow_as_it_can_be() -> None:
         for secret in COMPOSE["secrets"]
     }
     assert holders["pg_superuser"] == {"postgres"}
-    assert holders["pg_bi_reader"] == {"postgres", "bi-psql", "airflow-scheduler"}  # for `nightmarket query`
+    assert holders["pg_bi_reader"] == {"postgres", "bi-psql", "superset", "airflow-scheduler"}  # it may `query`
     assert holders["airflow_admin_password"] == {"airflow-api-server"}
+    assert holders["superset_admin_password"] == holders["superset_secret_key"] == {"superset"}
+    assert [s for s in SERVICES["superset"]["secrets"] if s.startswith(("pg_", "s3_"))] == ["pg_bi_reader"]
     assert holders["pg_mlflow"] == {"postgres", "mlflow"}
     assert holders["spark_connect_token"] == {"spark-connect", "airflow-scheduler"}
     assert holders["hash_key"] == {"airflow-scheduler"}
@@ -86,7 +88,7 @@ def test_who_gets_which_secret_is_as_narrow_as_it_can_be() -> None:
 
 def test_ports_are_published_on_this_host_only() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert set(published) == {"postgres", "mlflow", "airflow-api-server"}
+    assert set(published) == {"postgres", "mlflow", "airflow-api-server", "superset"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
@@ -105,7 +107,7 @@ def test_every_image_is_pinned_by_tag() -> None:
     assert python is not None
     images = {service["image"] for service in SERVICES.values()} | {f"python:{python.group(1)}"}
     assert all(re.fullmatch(r"[\w./-]+:\d[\w.-]*", image) for image in images), images
-    assert set(bases) == {"python:${PYTHON}", "nightmarket"}
+    assert set(bases) == {"python:${PYTHON}", "environments", "nightmarket"}
 
 
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - ONE_OFF))
@@ -161,6 +163,7 @@ TALKS_TO = {
     "train": {"postgres", "objects", "mlflow"},
     "bi-psql": {"postgres"},
     "bi-watch": {"postgres"},
+    "superset": {"postgres"},
 }
 
 

@@ -34,7 +34,12 @@ def says(settings: Settings) -> Iterator[tuple[Settings, Components]]:
 
     server = HTTPServer(("127.0.0.1", 0), Answer)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield replace(settings, airflow_port=server.server_port, mlflow_port=server.server_port), told
+    yield (
+        replace(
+            settings, airflow_port=server.server_port, mlflow_port=server.server_port, superset_port=server.server_port
+        ),
+        told,
+    )
     server.shutdown()
     server.server_close()
 
@@ -45,6 +50,7 @@ def test_the_api_server_is_well_when_it_answers_and_a_component_when_it_is_said_
     settings, told = says
     require_healthy(settings, "airflow-api-server")
     require_healthy(settings, "mlflow")
+    require_healthy(settings, "superset")
     told["scheduler"], told["dag_processor"] = {"status": "unhealthy"}, {"status": "healthy"}
     require_healthy(settings, "airflow-dag-processor")
     for name, said in (

@@ -118,3 +118,16 @@ def test_a_port_is_free_when_its_server_is_stopped(mark: str, tmp_path: Path) ->
     port = wait_for(tmp_path / "port")
     assert processes.stop(mark) == 1
     assert free(port)
+
+
+def test_one_is_stopped_with_its_children_and_what_else_carries_the_mark_goes_on(mark: str, tmp_path: Path) -> None:
+    child = f"import os,time; open('{tmp_path / 'pid'}','w').write(str(os.getpid())); time.sleep(600)"
+    parent = f"import subprocess,sys,time; subprocess.Popen([sys.executable,'-c',{child!r}]); time.sleep(600)"
+    command, environment = [sys.executable, "-c", parent], dict(os.environ)
+    first, born = processes.start(command, environment, mark, tmp_path / "log", tmp_path)
+    wait_for(tmp_path / "pid")
+    other = start(mark, tmp_path, "import time; time.sleep(600)")
+    processes.stop_one(first, born + 1, mark)  # the number was given to another process since
+    assert processes.lives(first, born, mark)
+    processes.stop_one(first, born, mark)
+    assert [process.pid for process in processes.marked(mark)] == [other]
