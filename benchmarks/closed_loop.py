@@ -8,8 +8,8 @@ Each seed is a shop of its own; in one shop all policies meet the same visits an
 (`_loop_shop`), so they are compared in pairs. Intervals are Student's, 95 %, over seeds; with one seed there are none.
 `policies`: clicks, purchases, revenue in all; the other measures are means over nights, `last_…` of the last seven,
 `amplified` the Gini of what is bought in the last week less that of the week before the loop, `reached` the share of
-the clicks that the best possible lists would get (chances, not draws). `estimates`: what the exploring run's log says of
-other policies, against the exact truth. It says nothing about people: docs/closed-loop.md.
+the clicks that the best possible lists would get (chances, not draws). `estimates`: what the exploring run's log says
+of other policies, against the exact truth. It says nothing about people: docs/closed-loop.md.
 
 With --work a run that was stopped goes on with the shops that are missing.
 """
