@@ -82,7 +82,7 @@ class Books:
             "aplt": float(exposure.tail_share(everybody, exposure.head(popularity)).mean()),
             "drift": float(self.before[shown].mean()),
             "gini_bought": exposure.gini(np.sum(self.bought[-SHORT:], axis=0)[on_sale]),
-            "new_share": float((items.first[shown] > day - SETTINGS.new_item_days).mean()),
+            "new_share": float(self._new(day)[shown].mean()),
         }
 
     def start(self) -> float:
@@ -100,7 +100,15 @@ class Books:
         pairs = np.unique(numbers(rows["user_id"]) * len(came) + numbers(rows["item_id"]))
         people = np.bincount(pairs % len(came), minlength=len(came))
         found = {"shown": self.shown > 0, "clicked": self.clicked > 0, "known": people >= FEW}
-        return {"came": float(came.sum()), **{name: float(one[came].mean()) for name, one in found.items()}}
+        return {
+            "came": float(came.sum()),
+            **{name: float(one[came].sum() / max(1, came.sum())) for name, one in found.items()},
+        }
+
+    def _new(self, day: int) -> np.ndarray:
+        """bool [I]: items that came in the last 28 days; of those there from the start nobody knows since when."""
+        first = self.shop.world.items.first
+        return np.asarray((first > max(0, day - SETTINGS.new_item_days)) & (first <= day))
 
     def _bought(self, events: pa.Table) -> np.ndarray:
         rows = events.filter(pc.equal(events["event_type"], "purchase"))

@@ -94,7 +94,13 @@ def summary(runs: Runs) -> dict[str, Any]:
     each = {
         policy: {name: interval(np.array([row[name] for row in rows])) for name in names} for policy, rows in of.items()
     }
-    return {"policies": each, "differences": differences(of, names), "estimates": estimates(runs)}
+    weights = {
+        segment: {part: mean(run["weights"][segment][part] for run in runs) for part in given}
+        for segment, given in runs[0]["weights"].items()
+    }
+    return {
+        "policies": each, "differences": differences(of, names), "weights": weights, "estimates": estimates(runs),
+    }  # fmt: skip
 
 
 def differences(of: dict[str, list[dict[str, float]]], names: list[str]) -> dict[str, dict[str, Any]]:
