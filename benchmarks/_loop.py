@@ -11,7 +11,19 @@ import pyarrow as pa
 
 from benchmarks._loop_estimates import Estimates
 from benchmarks._loop_measures import Books, Truth
-from benchmarks._loop_night import POPULAR, SETTINGS, Champion, Lists, known_by, published, trained, window
+from benchmarks._loop_night import (
+    POPULAR,
+    SETTINGS,
+    Champion,
+    Lists,
+    known_by,
+    published,
+    sunday_of,
+    taught_on,
+    trained,
+    window,
+    with_lesson,
+)
 from benchmarks._loop_shop import Shelf, Shop
 from models.feedback.exploration import Exploration
 from pipelines.sources._shop.settings import ShopSettings
@@ -35,9 +47,15 @@ class Step:
 def steps(shop: Shop, champion: Champion, how: Exploration, opens: int, nights: int) -> Iterator[Step]:
     """Night by night from the evening before day `opens`; the model learns from all logs up to that evening."""
     days = [shop.ordinary(day) for day in range(opens)]
+    sunday, week = opens, None
     for day in range(opens, opens + nights):
         night = shop.day(day - 1)
-        known = known_by(shop.products(day - 1), window(days, night), shop.known_users(day - 1), night)
+        products = shop.products(day - 1)
+        if sunday_of(shop, day - 1) != sunday:
+            sunday = sunday_of(shop, day - 1)
+            week = taught_on(shop, days, sunday)
+        known = known_by(products, window(days, night), shop.known_users(day - 1), night)
+        known = with_lesson(known, products, week)
         lists = published(shop, known, champion.tonight(known), how)
         visits = shop.visits(day)
         shelf = shop.answered(visits, lists.filled.items[visits.user], lists.filled.propensity[visits.user])

@@ -54,16 +54,16 @@ class Books:
         self.shop, self.opens = shop, opens
         self.bought = [self._bought(shop.ordinary(day)) for day in range(opens)]
         self.before = np.sum(self.bought[-LONG:], axis=0)
-        self.shown = np.zeros(len(shop.items), dtype=np.int64)
-        self.clicked = np.zeros(len(shop.items), dtype=np.int64)
+        self.shown: list[np.ndarray] = []  # by day with a shelf, int [I]
+        self.clicked: list[np.ndarray] = []
 
     def night(self, day: int, lists: Lists, shelf: Shelf, truth: Truth, events: pa.Table) -> dict[str, float]:
         """The numbers of a day with a shelf; `events`: what was done on it, on the shelf and elsewhere."""
         items, shown = self.shop.world.items, shelf.items[shelf.shown]
         popularity = np.sum(self.bought[-LONG:], axis=0)
         self.bought.append(self._bought(events))
-        self.shown += np.bincount(shown, minlength=len(items))
-        self.clicked += np.bincount(shelf.items[shelf.did.clicked], minlength=len(items))
+        self.shown.append(np.bincount(shown, minlength=len(items)))
+        self.clicked.append(np.bincount(shelf.items[shelf.did.clicked], minlength=len(items)))
         everybody = lists.filled.items[(lists.filled.items >= 0).any(axis=1)]
         on_sale = items.on_sale(day)
         ranks = np.take_along_axis(truth.rank, np.maximum(shelf.items, 0), 1)[shelf.shown]
@@ -91,19 +91,19 @@ class Books:
         return exposure.gini(sold[self.shop.world.items.on_sale(self.opens - 1)])
 
     def newcomers(self, days: list[pa.Table]) -> dict[str, float]:
-        """Of the items that came while the shelf was open, a week before the end at the latest: the share that it
-        showed, that was clicked on it, and that `FEW` people have had an event with, there or elsewhere.
+        """Of an item that came while the shelf was open, a week before the end at the latest, in the mean: places and
+        clicks on the shelf in its first week; days until `FEW` people had an event with it, there or elsewhere, where
+        one that they never had counts its days so far.
         """
         first, last = self.shop.world.items.first, len(days) - 1
-        came = (first >= self.opens) & (first <= last - SETTLED)
-        rows = pa.concat_tables(days)
-        pairs = np.unique(numbers(rows["user_id"]) * len(came) + numbers(rows["item_id"]))
-        people = np.bincount(pairs % len(came), minlength=len(came))
-        found = {"shown": self.shown > 0, "clicked": self.clicked > 0, "known": people >= FEW}
-        return {
-            "came": float(came.sum()),
-            **{name: float(one[came].sum() / max(1, came.sum())) for name, one in found.items()},
-        }
+        came = np.flatnonzero((first >= self.opens) & (first <= last + 1 - SETTLED))
+        shown, clicked = (
+            [np.sum([day[item] for day in counts[first[item] - self.opens :][:SETTLED]]) for item in came]
+            for counts in (self.shown, self.clicked)
+        )
+        known = days_until_known(days, len(first), FEW)[came] + 1 - first[came]
+        found = {"shown": shown, "clicked": clicked, "days_unknown": known}
+        return {"came": float(len(came)), **{n: float(np.sum(v) / max(1, len(came))) for n, v in found.items()}}
 
     def _new(self, day: int) -> np.ndarray:
         """bool [I]: items that came in the last 28 days; of those there from the start nobody knows since when."""
@@ -113,3 +113,16 @@ class Books:
     def _bought(self, events: pa.Table) -> np.ndarray:
         rows = events.filter(pc.equal(events["event_type"], "purchase"))
         return np.bincount(numbers(rows["item_id"]), minlength=len(self.shop.items))
+
+
+def days_until_known(days: list[pa.Table], items: int, few: int) -> np.ndarray:
+    """int [items]: the day on which so many people had had an event with each; the last day where they have not."""
+    user, item = (np.concatenate([numbers(day[name]) for day in days]) for name in ("user_id", "item_id"))
+    when = np.repeat(np.arange(len(days)), [day.num_rows for day in days])
+    _, first = np.unique(user * items + item, return_index=True)  # days are in order: the first row is the earliest
+    order = np.lexsort((when[first], item[first]))
+    item, when = item[first][order], when[first][order]
+    start = np.searchsorted(item, np.arange(items))
+    nth = start + few - 1
+    there = nth < np.searchsorted(item, np.arange(items), side="right")
+    return np.where(there, when[np.minimum(nth, len(when) - 1)], len(days) - 1)

@@ -1,8 +1,7 @@
 """A night of `benchmarks.closed_loop`: what `nightmarket score` does, on tables in memory instead of a lake.
 
 Every function that knows, fits, ranks and places is the night's own; only the reading differs
-(`tests/benchmarks/test_closed_loop.py` holds the lists against those of the real scoring path). New items are placed by
-the rule of `models.recommender.newcomers`, as in a shop's first weeks; what a Sunday would teach of them is left out.
+(`tests/benchmarks/test_closed_loop.py` holds the lists against those of the real scoring path).
 """
 
 from collections.abc import Sequence
@@ -21,12 +20,13 @@ from models.recommender import floors, popular
 from models.recommender.blend import BlendModel, learn_weights
 from models.recommender.configs import CONFIGS, TRANSFORMER, TRANSFORMERS, Blend, Config, Popular
 from models.recommender.learned import learn
-from models.recommender.newcomers import Newcomers, newcomers, placed
+from models.recommender.newcomers import Newcomers, Wanted, newcomers, placed
 from models.recommender.ranking import Ranked, Recommender, rank_users
 from models.recommender.saved import refit
 from models.split import time_split
 from pipelines.catalogue import described, fresh
 from pipelines.contracts import EVENT_DATE
+from pipelines.scoring import wanted as lessons
 from pipelines.settings import Settings
 from pipelines.training_run import availability
 
@@ -44,6 +44,7 @@ class Known:
     data: Interactions
     available: np.ndarray  # bool [I]
     newcomers: Newcomers
+    wanted: Wanted  # the same, placed by the rule or by what a Sunday taught
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,31 @@ def known_by(products: pa.Table, events: pa.Table, users: pa.Array, day: date, s
     spare = unsold.take(pc.sort_indices(unsold))[: settings.top_k]
     data = described(encode(events, day, extra_users=users, extra_items=pa.concat_arrays([spare, new])), products)
     young = newcomers(data, fresh(products, data.items, day, settings.new_item_days))
-    return Known(day, data, availability(products, data.items, day), young)
+    return Known(day, data, availability(products, data.items, day), young, young)
+
+
+def sunday_of(shop: Shop, day: int) -> int:
+    """The last Sunday up to a day."""
+    return day - (shop.day(day).weekday() + 1) % 7
+
+
+def taught_on(shop: Shop, days: list[pa.Table], sunday: int) -> lessons.Week | None:
+    """What a Sunday teaches of new items, `days` being what was done on every day up to it; see `scoring.wanted`."""
+    moments = lessons.moments_of(shop.day(sunday), [shop.day(0)])
+    if sunday < 0 or not moments:
+        return None
+    numbered = {day: (day - shop.day(0)).days for day in (*moments, shop.day(sunday))}
+    past = {day: window(days[: n + 1] if n >= 0 else [days[0][:0]], day) for day, n in numbered.items()}
+    products = shop.products(sunday)
+    return lessons.taught(past, products, lessons.letters(products))[0]
+
+
+def with_lesson(known: Known, products: pa.Table, week: lessons.Week | None) -> Known:
+    """The night with its new items as the lists of people are given them; see `scoring.wanted.with_wanted`."""
+    items = known.newcomers.items
+    if week is None or week.buyers < lessons.LEAST_BUYERS or not len(items):
+        return known
+    return replace(known, wanted=lessons.matched(known.data, items, week, lessons.letters(products)))
 
 
 def ranked(known: Known, model: Recommender, wide: int, settings: Settings = SETTINGS) -> tuple[Ranked, np.ndarray]:
@@ -81,7 +106,7 @@ def ranked(known: Known, model: Recommender, wide: int, settings: Settings = SET
     order, scores = (np.concatenate([getattr(block, name) for block in blocks]) for name in ("items", "scores"))
     none = np.full((len(users), k), -1, dtype=np.int32)
     block = Ranked(users, order[:, :k], scores[:, :k], none)
-    return placed(block, data, known.newcomers, known.available, None, settings.new_item_places)[0], order
+    return placed(block, data, known.wanted, known.available, None, settings.new_item_places)[0], order
 
 
 def published(shop: Shop, known: Known, model: Recommender, how: Exploration) -> Lists:

@@ -35,13 +35,14 @@ from pipelines.sources._shop.world import item_ids, make_world, user_ids
 TAKEN = pa.array(["view", "add_to_cart", "purchase"])
 IMPRESSION, VIEW, CART, PURCHASE = KINDS = ("impression", "view", "add_to_cart", "purchase")
 SECONDS = {IMPRESSION: 3, VIEW: 13, CART: 43, PURCHASE: 903}
-"""From the start of a session to the event; 50 for each place more. None of an ordinary event falls on these."""
+"""From the start of a session to the event; 50 for each place more. No ordinary event of a session falls on these."""
 PER_PLACE = 50
 PRODUCTS = pa.schema(
     [
-        ("item_id", pa.string()), ("title", pa.string()), ("brand", pa.string()), ("category_path", pa.string()),
-        ("price", pa.decimal128(18, 6)), ("available_from", pa.date32()), ("available_to", pa.date32()),
-        ("attributes", pa.map_(pa.string(), pa.string())), (FIRST_DELIVERED, pa.date32()),
+        ("item_id", pa.string()), ("title", pa.string()), ("description", pa.string()), ("brand", pa.string()),
+        ("category_path", pa.string()), ("price", pa.decimal128(18, 6)), ("available_from", pa.date32()),
+        ("available_to", pa.date32()), ("attributes", pa.map_(pa.string(), pa.string())),
+        (FIRST_DELIVERED, pa.date32()),
     ]
 )  # fmt: skip
 
@@ -129,7 +130,7 @@ class Shop:
         for row in products_of(self.world, day):
             name = str(row["item_id"])
             yield {
-                **{key: row[key] for key in ("title", "brand", "category_path")},
+                **{key: row[key] for key in ("title", "description", "brand", "category_path")},
                 "item_id": name,
                 "price": Decimal(str(row["price"])),
                 "attributes": list(json.loads(str(row["attributes"])).items()),

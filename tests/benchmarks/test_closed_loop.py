@@ -16,18 +16,29 @@ from hypothesis import strategies as st
 from benchmarks import closed_loop
 from benchmarks._loop import OPENS, Asked, Step, measured, steps
 from benchmarks._loop_estimates import with_popular_last
-from benchmarks._loop_measures import Truth
-from benchmarks._loop_night import POPULAR, Champion, Known, known_by, once, ranked, window
+from benchmarks._loop_measures import Truth, days_until_known
+from benchmarks._loop_night import (
+    POPULAR,
+    Champion,
+    Known,
+    known_by,
+    once,
+    ranked,
+    sunday_of,
+    taught_on,
+    window,
+    with_lesson,
+)
 from benchmarks._loop_shop import Shelf, Shop, Visits
 from models.feedback.exploration import Exploration
 from models.recommender import popular
 from models.recommender.configs import Popular
 from models.recommender.saved import starter
+from pipelines.scoring import wanted
 from pipelines.scoring.champion import fitted
 from pipelines.scoring.known import known_by as known_by_lake
 from pipelines.scoring.lists import recommendations
 from pipelines.scoring.rows import Stamp
-from pipelines.scoring.wanted import with_wanted
 from pipelines.settings import Settings
 from pipelines.sources._shop.sessions import examined
 from pipelines.sources._shop.settings import ShopSettings
@@ -229,24 +240,30 @@ def fill(settings: Settings, shop: Shop, days: list[pa.Table]) -> None:
     )
 
 
+@pytest.mark.parametrize("taught", [False, True])
 def test_the_night_in_memory_publishes_what_the_real_scoring_path_publishes(
-    tmp_path: Path, shop: Shop, exploring: list[Step]
+    tmp_path: Path, shop: Shop, exploring: list[Step], monkeypatch: pytest.MonkeyPatch, taught: bool
 ) -> None:
-    days, settings = exploring[1].learned, Settings(home=tmp_path)
-    night = shop.day(len(days) - 1)
+    """On the first nights of a shop, with a shelf in the log; and on one that learned from earlier new items."""
+    monkeypatch.setattr(wanted, "LEAST_BUYERS", 1)
+    settings, days = Settings(home=tmp_path), exploring[1].learned
+    if taught:
+        shop = Shop(ShopSettings(users=400, products=96, days=66, seed=5))
+        days = [shop.ordinary(day) for day in range(65)]
+    last, night = len(days) - 1, shop.day(len(days) - 1)
     fill(settings, shop, days)
-    theirs = known_by_lake(settings, night)
-    ours = known_by(shop.products(len(days) - 1), window(days, night), shop.known_users(len(days) - 1), night)
+    theirs, by = wanted.with_wanted(settings, known_by_lake(settings, night))
+    assert by.startswith("by what" if taught else "by rule")
+    ours = known_by(shop.products(last), window(days, night), shop.known_users(last), night)
+    ours = with_lesson(ours, shop.products(last), taught_on(shop, days, sunday_of(shop, last)))
     assert ours.data.digest() == theirs.data.digest()
     assert len(ours.newcomers.items) and np.array_equal(ours.newcomers.items, theirs.newcomers.items)
     model = Champion(*starter(ours.data)).tonight(ours)
-    wanted, by = with_wanted(settings, theirs)
-    assert by.startswith("by rule")
     stamp = Stamp("", "", "", datetime.now(UTC))
     loaded, name, _, _ = fitted(settings, theirs)
     fallback = popular.fit(theirs.data, Popular())
     for mine, real in ((model, loaded), (POPULAR.tonight(ours), fallback)):
-        table, _ = recommendations(settings, wanted, real, fallback, stamp)
+        table, _ = recommendations(settings, theirs, real, fallback, stamp)
         lists, _ = ranked(ours, mine, 40)
         row, place = np.nonzero(lists.items >= 0)
         assert (place.max(), name) == (19, "starter")
@@ -271,6 +288,15 @@ def test_the_last_places_hold_popular_items_that_the_list_has_not() -> None:
         [9, 1, 2, 20, 21, 22, 23, 24]
     ]
     assert with_popular_last(ranked_, np.arange(1, 9)).tolist() == [[9, 1, 2, 8, 4, 5, 6, 7]]
+
+
+def test_an_item_is_known_from_the_day_on_which_the_nth_person_had_it() -> None:
+    def day(*pairs: tuple[int, int]) -> pa.Table:
+        return pa.table({"user_id": [f"u{u:07d}" for u, _ in pairs], "item_id": [f"p{i:06d}" for _, i in pairs]})
+
+    days = [day((1, 0), (1, 0), (2, 1)), day((1, 0), (3, 1), (2, 2)), day((2, 0), (5, 1)), day((9, 4))]
+    assert days_until_known(days, 6, 2).tolist() == [2, 1, 3, 3, 3, 3]
+    assert days_until_known(days, 6, 1).tolist() == [0, 0, 1, 3, 3, 3]
 
 
 def test_intervals_are_students() -> None:
