@@ -36,6 +36,6 @@ def draw(
         panel.spines[["top", "right"]].set_visible(False)
     for panel in axes[4:]:
         panel.set_xlabel("night")
-    axes[0].legend(frameon=False, fontsize=9)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(LABELS), frameon=False)
     to.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(to, dpi=80)
