@@ -1,7 +1,7 @@
 """A night of `benchmarks.closed_loop`: what `nightmarket score` does, on tables in memory instead of a lake.
 
 Every function that knows, fits, ranks and places is the night's own; only the reading differs
-(`tests/benchmarks/test_closed_loop.py` holds the lists against those of the real scoring path).
+(`tests/benchmarks/test_closed_loop_night.py` holds the lists against those of the real scoring path).
 """
 
 from collections.abc import Sequence
