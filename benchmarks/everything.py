@@ -75,6 +75,7 @@ def wanted(sequences: str, shop: str, reviews: str = "", search: str = "") -> li
         Wanted("preprocess", ("--data", shop)),
         Wanted("nights", ("--data", shop)),
         Wanted("off_policy", ()),
+        Wanted("closed_loop", ()),
         Wanted("aspects", ()),
         Wanted("intent", ()),
         Wanted("masking", ()),

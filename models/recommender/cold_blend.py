@@ -39,6 +39,8 @@ def learn(cohorts: Sequence[Cohort], names: Sequence[str]) -> ColdBlend:
     """
     from scipy.optimize import minimize
 
+    if not names:  # a shop that had no openings: scipy minimises over nothing with an error
+        return ColdBlend({})
     given = [_with_targets(one) for one in cohorts if one.bought.any()]
 
     def loss(weight: np.ndarray) -> tuple[float, np.ndarray]:

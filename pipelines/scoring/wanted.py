@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from models.multimodal.graph import Graph
     from models.recommender.cold import Modality
     from models.recommender.cold_blend import ColdBlend
+    from models.recommender.cold_places import LearnedNewcomers
     from pipelines.vectors.products import Goods
 
     Spaces = Callable[[Interactions], list[Modality]]
@@ -64,8 +65,7 @@ def with_wanted(settings: Settings, known: Night, attempt: Attempt | None = None
     `attempt`: of the step that scores; pictures that nobody has looked at yet are looked at in its name. None does
     without those.
     """
-    from models.recommender.cold import Modality, cold_items, recent_people
-    from models.recommender.cold_places import LearnedNewcomers
+    from models.recommender.cold import Modality
     from models.recommender.newcomers import alike
 
     goods = _goods(settings, known.day, known.products, attempt)
@@ -78,11 +78,18 @@ def with_wanted(settings: Settings, known: Night, attempt: Attempt | None = None
     week = week_of(settings, known.day, attempt)
     if week is None or week.buyers < LEAST_BUYERS:
         return known, f"by rule: fewer than {LEAST_BUYERS} people bought what was new before"
-    place = pc.fill_null(pc.index_in(known.data.items, value_set=week.items), -1).to_numpy()
-    spaces = _spaces(goods, known.products)(known.data)
-    cold = cold_items(known.data, spaces, rule.items, week.graph.of_items(place))
-    found = LearnedNewcomers(cold, week.blend, recent_people(known.data, rule.items))
+    found = matched(known.data, rule.items, week, _spaces(goods, known.products))
     return replace(known, wanted=found), f"by what {week.buyers:,} buyers of earlier ones taught"
+
+
+def matched(data: "Interactions", items: np.ndarray, week: Week, spaces: "Spaces") -> "LearnedNewcomers":
+    """The new `items` (int [C]) of a night, to be placed by what the week taught."""
+    from models.recommender.cold import cold_items, recent_people
+    from models.recommender.cold_places import LearnedNewcomers
+
+    place = pc.fill_null(pc.index_in(data.items, value_set=week.items), -1).to_numpy()
+    cold = cold_items(data, spaces(data), items, week.graph.of_items(place))
+    return LearnedNewcomers(cold, week.blend, recent_people(data, items))
 
 
 def week_of(settings: Settings, night: date, attempt: Attempt | None = None) -> Week | None:
@@ -91,8 +98,8 @@ def week_of(settings: Settings, night: date, attempt: Attempt | None = None) -> 
 
     weekly = Weekly.before(settings, FOLDER, night)
     sunday, days = weekly.sunday, lake.landed_days(settings)
-    moments = [sunday - timedelta(DAYS * back) for back in range(1, MOMENTS + 1)]
-    if not days or days[0] > moments[0] - timedelta(DAYS):
+    moments = moments_of(sunday, days)
+    if not moments:
         return None
     champion = champion_as_of(settings.models, MULTIMODAL, sunday)
     made_by = [settings.training_days, asdict(GRAPH), MOMENTS, champion.version if champion else ""]
@@ -113,31 +120,48 @@ def week_of(settings: Settings, night: date, attempt: Attempt | None = None) -> 
     return week
 
 
+def moments_of(sunday: date, days: list[date]) -> list[date]:
+    """The evenings that begin the openings before a Sunday, newest first; none in a shop's first weeks. `days`: all
+    that have events, in order.
+    """
+    moments = [sunday - timedelta(DAYS * back) for back in range(1, MOMENTS + 1)]
+    return moments if days and days[0] <= moments[0] - timedelta(DAYS) else []
+
+
 def _made(
     settings: Settings, weekly: Weekly, past: dict[date, pa.Table], products: pa.Table, attempt: Attempt | None
 ) -> tuple[Week, str]:
     from models.artefact import save_artefact
+
+    spaces = _spaces(_goods(settings, weekly.sunday, products, attempt), products)
+    week, openings = taught(past, products, spaces)
+    meta = {
+        "format": "newcomers-1", "day": str(weekly.sunday), "items": week.items.to_pylist(),
+        "weights": week.blend.weights, "buyers": week.buyers, "openings": openings,
+    }  # fmt: skip
+    return week, save_artefact(weekly.folder, week.graph.arrays(), meta)
+
+
+def taught(past: dict[date, pa.Table], products: pa.Table, spaces: "Spaces") -> tuple[Week, list[str]]:
+    """What a Sunday teaches, and the days before its openings. `past`: the events known at the end of the Sunday, the
+    last key, and of the evening before each opening; `products` as of the Sunday.
+    """
     from models.interactions import encode
     from models.multimodal import graph as graphs
     from models.recommender.cold_blend import learn
     from models.recommender.cold_window import window
 
-    spaces = _spaces(_goods(settings, weekly.sunday, products, attempt), products)
     first = pa.table({"item_id": products["item_id"], "first_seen": since(products)})
-    later, windows = past[weekly.sunday], []
-    for day in sorted(past)[:-1]:
-        found = window(past[day], later, day, first, lambda data: described(data, products), spaces)
+    *moments, sunday = sorted(past)
+    windows = []
+    for day in moments:
+        found = window(past[day], past[sunday], day, first, lambda data: described(data, products), spaces)
         windows += [] if found is None else [found]
     names = tuple(dict.fromkeys(name for one in windows for name in one.cold.names))
     blend = learn([one.cohort(True) for one in windows], names)
-    data = encode(later, weekly.sunday)
-    graph = graphs.fit(data, GRAPH)
+    data = encode(past[sunday], sunday)
     buyers = sum(len(one.users) for one in windows)
-    meta = {
-        "format": "newcomers-1", "day": str(weekly.sunday), "items": data.items.to_pylist(), "weights": blend.weights,
-        "buyers": buyers, "openings": [str(one.data.as_of) for one in windows],
-    }  # fmt: skip
-    return Week(graph, data.items, blend, buyers), save_artefact(weekly.folder, graph.arrays(), meta)
+    return Week(graphs.fit(data, GRAPH), data.items, blend, buyers), [str(one.data.as_of) for one in windows]
 
 
 def _kept(weekly: Weekly, pointer: Path) -> Week | None:
@@ -188,11 +212,11 @@ def _spaces(goods: "Goods | None", products: pa.Table) -> "Spaces":
     from models.recommender.cold import Modality
 
     if goods is None:
-        return _letters(products)
+        return letters(products)
     return lambda data: [Modality.of(kind, data.items, goods.items, rows) for kind, rows in goods.vectors.items()]
 
 
-def _letters(products: pa.Table) -> "Spaces":
+def letters(products: pa.Table) -> "Spaces":
     """Title, brand and category as hashed words and letter groups: no package, no weights, a second for thousands."""
     from models.nlp.search.catalogue import Catalogue
     from models.nlp.search.encoders import Letters

@@ -1,6 +1,6 @@
 """What shoppers see and do on one day, in chunks of sessions, as numbers; `events` makes the rows of it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +21,14 @@ UNKNOWN = 0.12  # share of sessions without a user id
 WEEK = (0.9, 0.9, 0.95, 1.0, 1.05, 1.2, 1.15)  # Monday first
 REDEEMED = 0.7  # share of purchases of a coupon's item, by those who have it, that redeem it
 
-EXAMINED = 1 / (1 + np.arange(SHOWN)) ** 0.7
-"""Probability that a shopper looks at a place at all, from the first on; a click needs a look."""
+
+def examined(places: int) -> np.ndarray:
+    """Probability that a shopper looks at a place at all, from the first on; a click needs a look."""
+    looks: np.ndarray = 1 / (1 + np.arange(places)) ** 0.7
+    return looks
+
+
+EXAMINED = examined(SHOWN)
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,18 @@ class Sessions:
     bought: np.ndarray
     quantity: np.ndarray
     campaign: np.ndarray  # whose coupon a purchase redeems, -1 for none
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """What S shoppers did with what they were shown, [S, places] each; see `Sessions`."""
+
+    clicked: np.ndarray
+    carted: np.ndarray
+    removed: np.ndarray
+    bought: np.ndarray
+    quantity: np.ndarray
+    campaign: np.ndarray
 
 
 class Floor:
@@ -104,12 +122,7 @@ def _chunk(floor: Floor, chunk: int, second: np.ndarray) -> Sessions:
     category = (chances < draw.random((n, 1)) * chances[:, -1:]).sum(1)
     query = np.where(surface == SEARCH, floor.draw_queries(category, world.users.language[user], draw.random(n)), -1)
     items = _lists(floor, draw, surface, category, query, chances)
-    pull = _pull(floor, user, query, items)
-    clicked = (items >= 0) & (draw.random(items.shape) < EXAMINED * _sigmoid(pull - 2.0))
-    campaign, uplift = _coupons(world, day, user, known, items)
-    liking = 0.8 * pull + 0.3 * world.items.overall[items] + uplift
-    carted = clicked & (draw.random(items.shape) < _sigmoid(liking - 1.8))
-    bought = carted & (draw.random(items.shape) < 0.6)
+    did = react(floor, user, known, query, items, lambda: draw.random(items.shape))
     return Sessions(
         day=day,
         chunk=chunk,
@@ -119,13 +132,46 @@ def _chunk(floor: Floor, chunk: int, second: np.ndarray) -> Sessions:
         surface=surface,
         query=query,
         items=items,
+        **vars(did),
+    )
+
+
+def react(
+    floor: Floor,
+    user: np.ndarray,
+    known: np.ndarray,
+    query: np.ndarray,
+    items: np.ndarray,
+    uniform: Callable[[], np.ndarray],
+) -> Reaction:
+    """What shoppers [S] do with lists of items [S, places], whoever made the lists; -1 is an empty place.
+
+    `uniform` gives other numbers of [0, 1), [S, places], each time it is asked.
+    """
+    world = floor.world
+    pull = _pull(floor, user, query, items)
+    clicked = (items >= 0) & (uniform() < examined(items.shape[1]) * _tempted(pull))
+    campaign, uplift = _coupons(world, floor.day, user, known, items)
+    liking = 0.8 * pull + 0.3 * world.items.overall[items] + uplift
+    carted = clicked & (uniform() < _sigmoid(liking - 1.8))
+    bought = carted & (uniform() < 0.6)
+    return Reaction(
         clicked=clicked,
         carted=carted,
-        removed=carted & ~bought & (draw.random(items.shape) < 0.3),
         bought=bought,
-        quantity=1 + (draw.random(items.shape) < 0.15) + 2 * (draw.random(items.shape) < 0.02),
-        campaign=np.where(bought & (draw.random(items.shape) < REDEEMED), campaign, -1),
+        removed=carted & ~bought & (uniform() < 0.3),
+        quantity=1 + (uniform() < 0.15) + 2 * (uniform() < 0.02),
+        campaign=np.where(bought & (uniform() < REDEEMED), campaign, -1),
     )
+
+
+def appeal(floor: Floor, user: np.ndarray, query: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """[S, places] probability that a shopper who looks at an item clicks it."""
+    return _tempted(_pull(floor, user, query, items))
+
+
+def _tempted(pull: np.ndarray) -> np.ndarray:
+    return _sigmoid(pull - 2.0)
 
 
 def _lists(

@@ -164,6 +164,7 @@ def test_without_earlier_new_items_all_signals_count_the_same() -> None:
     assert found.weights == {"one": EQUAL, "two": EQUAL}
     signals = np.ones((1, 2, 3), np.float32)
     assert found.scores(["one", "two", "later"], signals)[0].tolist() == pytest.approx([3 * EQUAL] * 2)
+    assert learn([], []).weights == {}  # a shop without openings has no signals to name either
 
 
 # ---- a moment in the past ----------------------------------------------------------------------------------------
