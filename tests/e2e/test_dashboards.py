@@ -9,6 +9,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class Opened:
 
     def held(self) -> dict[str, Any]:
         """Names and ids of everything that the bundle makes."""
-        with sqlite3.connect(superset.home(self.settings) / "superset.db") as connection:
+        with closing(sqlite3.connect(superset.home(self.settings) / "superset.db")) as connection:
             asked = {
                 "dbs": "database_name", "tables": "table_name", "slices": "slice_name", "dashboards": "slug",
                 "table_columns": "column_name", "sql_metrics": "metric_name",
