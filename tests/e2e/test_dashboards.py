@@ -50,9 +50,9 @@ class Opened:
         """As an older bundle left it, or as a person made it."""
         with closing(sqlite3.connect(superset.home(self.settings) / "superset.db")) as connection, connection:
             connection.execute(
-                "insert into slices (created_on, changed_on, uuid, slice_name, viz_type, params, datasource_type, datasource_id,"
-                " is_managed_externally) select created_on, changed_on, ?, ?, viz_type, params, datasource_type,"
-                " datasource_id, ? from slices limit 1",
+                "insert into slices (created_on, changed_on, uuid, slice_name, viz_type, params, datasource_type,"
+                " datasource_id, is_managed_externally) select created_on, changed_on, ?, ?, viz_type, params,"
+                " datasource_type, datasource_id, ? from slices limit 1",
                 [uuid4().bytes, name, managed],
             )
 
