@@ -9,10 +9,12 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Page, Response, expect
@@ -35,6 +37,8 @@ pytestmark = [
     pytest.mark.xdist_group("superset"),  # one server for all of them
 ]
 
+LEFT, MADE = "left the bundle", "made by a person"
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -42,9 +46,19 @@ class Opened:
     server: Server
     first: dict[str, Any]  # what Superset held after its first start
 
+    def add_chart(self, name: str, managed: bool) -> None:
+        """As an older bundle left it, or as a person made it."""
+        with closing(sqlite3.connect(superset.home(self.settings) / "superset.db")) as connection, connection:
+            connection.execute(
+                "insert into slices (created_on, changed_on, uuid, slice_name, viz_type, params, datasource_type,"
+                " datasource_id, is_managed_externally) select created_on, changed_on, ?, ?, viz_type, params,"
+                " datasource_type, datasource_id, ? from slices limit 1",
+                [uuid4().bytes, name, managed],
+            )
+
     def held(self) -> dict[str, Any]:
         """Names and ids of everything that the bundle makes."""
-        with sqlite3.connect(superset.home(self.settings) / "superset.db") as connection:
+        with closing(sqlite3.connect(superset.home(self.settings) / "superset.db")) as connection:
             asked = {
                 "dbs": "database_name", "tables": "table_name", "slices": "slice_name", "dashboards": "slug",
                 "table_columns": "column_name", "sql_metrics": "metric_name",
@@ -73,6 +87,8 @@ def opened(
     try:
         dashboards.up(settings, print)
         found = Opened(settings, postgres, {})
+        found.add_chart(LEFT, managed=True)
+        found.add_chart(MADE, managed=False)
         found = replace(found, first=found.held())
         dashboards.up(settings, print)
         yield found
@@ -81,9 +97,12 @@ def opened(
         postgres.drop("dashboards")
 
 
-def test_importing_again_changes_nothing(opened: Opened) -> None:
-    assert opened.held() == opened.first
-    counts = {table: len(rows) for table, rows in opened.first.items()}
+def test_importing_again_takes_away_what_left_the_bundle_and_changes_nothing_else(opened: Opened) -> None:
+    kept = [chart for chart in opened.first["slices"] if chart[2] != LEFT]
+    assert len(kept) == len(opened.first["slices"]) - 1
+    assert opened.held() == {**opened.first, "slices": kept}
+    assert MADE in {name for _, _, name in kept}
+    counts = {table: len(rows) for table, rows in opened.first.items()} | {"slices": len(kept) - 1}
     charts = sum(len(row) for dashboard in DASHBOARDS for row in dashboard.rows)
     assert (counts["dbs"], counts["dashboards"], counts["slices"], counts["dashboard_slices"]) == (1, 3, charts, charts)
 
