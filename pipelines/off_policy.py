@@ -126,6 +126,8 @@ def _impressions(settings: Settings, cutoff: date) -> pa.Table:
             found = connection.reader(asked, [cutoff]).read_all()
     except NoSuchTable:
         return nothing
+    if not len(found):
+        return found
     nights, rows = np.unique(found["scored_for"].to_numpy(zero_copy_only=False), return_counts=True)
     before = np.concatenate([[0], np.cumsum(rows[::-1])[:-1]])
     kept = nights[::-1][:NIGHTS][before[:NIGHTS] < MOST]

@@ -17,7 +17,7 @@ from models.recommender import floors
 from models.recommender.configs import CONFIGS
 from models.recommender.saved import load, save
 from models.registry import Promotion, promote
-from pipelines.off_policy import Judged, _evaluated, _impressions, judge
+from pipelines.off_policy import Judged, _choices, _evaluated, _impressions, judge
 from pipelines.scoring.known import known_by
 from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse
@@ -111,20 +111,23 @@ def ranked(settings: Settings, name: str, places: int) -> dict[str, list[str]]:
     return found
 
 
-def truth(settings: Settings, champion: str, challenger: str) -> float:
-    """Clicks an impression of the challenger's choices at the places that `champion`'s lists leave open, worked out
-    from whole rankings: all twelve items may be drawn that are not in the list. Shows the champion's lists.
+def truth(settings: Settings, champion: str, challenger: str) -> tuple[float, list[bool]]:
+    """Clicks an impression of the challenger's choices at the places that `champion`'s lists leave open, and at which
+    of them that was shown; worked out from whole rankings: all fifteen items may be drawn that are not in the list.
+    Shows the champion's lists.
     """
-    wanted, listed = ranked(settings, challenger, 12), ranked(settings, champion, 5)
+    wanted, listed = ranked(settings, challenger, 15), ranked(settings, champion, 5)
     shown_by(settings, champion)
     above: dict[str, set[str]] = {user: set() for user in listed}
-    earned = []
+    earned, same = [], []
     for user, rank, item in rows(settings, "select user_id, rank, item_id from scores.recommendations order by 1, 2"):
         if rank > 2:
             gone = {*listed[user]} - {listed[user][rank - 1]} | above[user]
-            earned.append(chance(user, next(one for one in wanted[user] if one not in gone)))
+            choice = next(one for one in wanted[user] if one not in gone)
+            earned.append(chance(user, choice))
+            same.append(choice == item)
         above[user].add(item)
-    return float(np.mean(earned))
+    return float(np.mean(earned)), same
 
 
 @pytest.mark.parametrize(
@@ -134,13 +137,24 @@ def truth(settings: Settings, champion: str, challenger: str) -> float:
 def test_a_better_challenger_passes_and_a_worse_one_does_not(
     shop: Settings, champion: str, challenger: str, better: bool
 ) -> None:
-    would_have = truth(shop, champion, challenger)
+    would_have, same = truth(shop, champion, challenger)
+    shown = _impressions(shop, CUTOFF)
+    made = _choices(
+        shop,
+        load(shop.models / "recommender" / saved(shop, challenger)),
+        NIGHT,
+        shown.filter(pc.less(shown["propensity"], 1)),
+    )
+    assert made.able.all()
+    assert made.same.tolist() == same
     found = judged(shop, challenger)
     assert found.line is not None
     assert found.line.passed == better
     assert found.sentence.startswith("not promoted: ") != better
     assert (found.line.low > 0) == better
-    assert found.line.reference + found.line.low < would_have < found.line.reference + found.line.high
+    # one draw of clicks: the truth lies in an interval of twice the width, 99.99 %
+    width = found.line.high - found.line.low
+    assert abs(found.line.challenger - would_have) < width
     assert found.line.users == 1000
 
 
