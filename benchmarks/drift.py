@@ -35,7 +35,7 @@ from pipelines.settings import load_settings
 from pipelines.warehouse import open_warehouse
 
 SIZES = (200, 1_000, 100_000)
-SHIFTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+SHIFTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.25)
 LEVELS = (drift.LEVEL, 0.001)
 CATEGORIES = np.array([0.35, 0.2, 0.12, 0.1, 0.08, 0.05, 0.04, 0.03, 0.02, 0.01])
 Draw = Callable[[np.random.Generator, int, float], np.ndarray]
