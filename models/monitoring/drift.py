@@ -21,6 +21,7 @@ ones stand behind the rows, and chance is reckoned from those.
 """
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -108,16 +109,8 @@ def joined(now: np.ndarray, then: np.ndarray, bins: int) -> tuple[np.ndarray, np
     of equal frequency differ by a row, so that nine tenths are enough.
     """
     total = (now + then).astype(np.int64)
-    least, group, held = NEARLY * total[:-1].sum() / bins, 0, 0
-    group_of = np.empty(len(total), dtype=np.int64)
-    for cell, rows in enumerate(total[:-1].tolist()):
-        group_of[cell] = group
-        held += rows
-        if held >= least:
-            group, held = group + 1, 0
-    if held and group:  # the rest is too thin to stand alone
-        group_of[group_of == group] = group - 1
-    group_of[-1] = group + 1
+    known = grouped(total[:-1], NEARLY * total[:-1].sum() / bins)
+    group_of = np.append(known, known.max(initial=0) + 1)
     return tuple(np.bincount(group_of, side).astype(np.int64) for side in (now, then))  # type: ignore[return-value]
 
 
@@ -126,7 +119,9 @@ def categories(
 ) -> Tested | None:
     """PSI of a column of categories; None among the values is a category of its own.
 
-    The rarest categories share a bin, so that each bin is expected to hold `ROWS_A_BIN` rows of the smaller sample.
+    Rare categories share bins, those of like frequency together, so that each bin is expected to hold `ROWS_A_BIN`
+    rows of the smaller sample. Only both samples together say who shares one, so chance is reckoned as for any bins.
+    What one category of a bin lost and another won stays unseen.
     """
     return counted(*_tables(now, then), level, units)
 
@@ -139,10 +134,22 @@ def counted(now: np.ndarray, then: np.ndarray, level: float = LEVEL, units: Unit
         return None
     total = now + then
     order = np.argsort(-total, kind="stable")
-    expected = total[order] / total.sum() * smaller
-    own = int((expected >= ROWS_A_BIN).sum())
-    tonight, before = (np.append(part[order][:own], part[order][own:].sum()) for part in (now, then))
+    group_of = grouped(total[order] / total.sum() * smaller, ROWS_A_BIN)
+    tonight, before = (np.bincount(group_of, part[order]).astype(np.int64) for part in (now, then))
     return compared(tonight, before, level, units)
+
+
+def grouped(rows: np.ndarray, least: float) -> np.ndarray:
+    """The bin of each cell, int [C], when neighbours are joined until each bin holds `least` of `rows` [C]."""
+    group_of, group, held = np.empty(len(rows), dtype=np.int64), 0, 0.0
+    for cell, more in enumerate(rows.tolist()):
+        group_of[cell] = group
+        held += more
+        if held >= least:
+            group, held = group + 1, 0.0
+    if held and group:  # the rest is too thin to stand alone
+        group_of[group_of == group] = group - 1
+    return group_of
 
 
 def compared(now: np.ndarray, then: np.ndarray, level: float, units: Units) -> Tested | None:
@@ -279,8 +286,8 @@ def _all_tonight(rows: int, n: int, m: int) -> float:
 
 
 def _tables(now: Sequence[Hashable], then: Sequence[Hashable]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of each category tonight and before, int64 [C] each."""
-    index: dict[Hashable, int] = {}
-    codes = [[index.setdefault(value, len(index)) for value in part] for part in (now, then)]
-    tonight, before = (np.bincount(np.array(part, dtype=np.int64), minlength=len(index)) for part in codes)
+    """Rows of each category tonight and before, int64 [C] each, in the order of their names."""
+    counts = Counter(now), Counter(then)
+    names = sorted(counts[0].keys() | counts[1].keys(), key=lambda value: (value is None, str(value)))
+    tonight, before = (np.array([count[name] for name in names], dtype=np.int64) for count in counts)
     return tonight, before

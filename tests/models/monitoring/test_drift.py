@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from models.monitoring import drift
 from models.monitoring.drift import Units
@@ -33,7 +34,8 @@ def test_the_order_of_rows_says_nothing(seed: int, n: int) -> None:
     generator = np.random.default_rng(seed)
     now, then = generator.normal(size=n).round(1), generator.normal(size=2 * n).round(1)
     assert drift.numbers(now, then) == drift.numbers(generator.permutation(now), generator.permutation(then))
-    assert drift.categories(now.tolist(), then.tolist()) == drift.categories(now.tolist()[::-1], then.tolist())
+    named, before = now.astype(str).tolist(), then.astype(str).tolist()
+    assert drift.categories(named, before) == drift.categories(named[::-1], before)
 
 
 def test_thresholds_are_those_of_chi_square_where_every_bin_is_full() -> None:
@@ -92,7 +94,7 @@ def test_neighbours_are_joined_until_they_hold_their_part() -> None:
     now, then = np.array([60, 5, 5, 5, 20, 3, 2]), np.array([40, 5, 5, 5, 20, 3, 2])
     # 176 rows in 5 bins: 35 each. The fifth cell fills what the second to fourth began; the sixth is too thin alone.
     joined = drift.joined(now, then, 5)
-    assert [part.tolist() for part in joined] == [[60, 38, 0, 2], [40, 38, 0, 2]]
+    assert [part.tolist() for part in joined] == [[60, 38, 2], [40, 38, 2]]
 
 
 def test_too_few_rows_say_nothing() -> None:
@@ -104,10 +106,24 @@ def test_too_few_rows_say_nothing() -> None:
     assert drift.numbers(np.zeros(1_000), np.zeros(1_000), units=Units(79, 1_000)) is None
 
 
-def test_rare_categories_share_a_bin() -> None:
+def test_rare_categories_share_bins() -> None:
     now = ["a"] * 150 + ["b"] * 150 + [f"rare {n}" for n in range(100)]
     found = drift.categories(now, now)
-    assert found is not None and found.bins == 3
+    assert found is not None and found.bins == 4  # 40 and 60 of the rare ones: 20 are too few to stand alone
+
+
+def test_a_change_among_categories_of_which_none_is_frequent_alarms() -> None:
+    draw = np.random.default_rng(3)
+    before, tonight = (draw.choice(100, 1_000, p=share / share.sum()) for share in (np.ones(100), np.arange(1, 101)))
+    found = drift.categories(tonight.tolist(), before.tolist())
+    assert found is not None and found.bins > 10 and found.alarm
+
+
+def test_a_whole_deviation_among_ten_categories_alarms_at_two_hundred_rows() -> None:
+    edges = norm.ppf(np.cumsum([0.35, 0.2, 0.12, 0.1, 0.08, 0.05, 0.04, 0.03, 0.02]))
+    both = np.random.default_rng(5).normal(size=(100, 2, 200)) + np.array([1, 0])[:, None]
+    found = [drift.categories(*np.searchsorted(edges, pair).tolist()) for pair in both]
+    assert sum(one is not None and one.alarm for one in found) >= 95
 
 
 def test_rows_that_go_together_count_as_one() -> None:
