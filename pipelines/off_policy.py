@@ -176,22 +176,25 @@ def _choices(settings: Settings, saved: "Saved", night: date, impressions: pa.Ta
     with tempfile.TemporaryDirectory(prefix="shown-", dir=settings.run) as folder:
         champion, _, version, _ = fitted(settings, known, Path(folder))
     owner = pc.index_in(impressions["listed_owner"].combine_chunks().cast(pa.string()), value_set=known.data.users)
-    users, whose = np.unique(owner.to_numpy(zero_copy_only=False), return_inverse=True)
+    owned = pc.fill_null(owner, -1).to_numpy()
+    users = np.unique(owned[owned >= 0])
+    whose = np.where(owned >= 0, np.searchsorted(users, owned), len(users))  # the last: nobody who is still known
     place, seen = impressions["rank"].to_numpy() - 1, np.log1p(impressions["position"].to_numpy().astype(np.float64))
     item, choice = np.zeros((2, len(place)), dtype=np.int64)
     able = np.zeros(len(place), dtype=bool)
     listed, made = _listed(settings, known, users), None if rules is None else Tonight(settings, rules, known)
     drawn = anybodys(known)
-    for block, held, spare in _blocks(settings, known, champion, fill, made, users, drawn):
+    for block, held, new, spare in _blocks(settings, known, champion, fill, made, users, drawn):
         at = np.searchsorted(users, block.users)
         order = _order(known, challenger, fill, block.users)
         asked = (block.users, listed[at], block.items, held, spare)
-        of_block = np.full(len(users), -1)
+        of_block = np.full(len(users) + 1, -1)
         of_block[at] = np.arange(len(at))
         for number, (items, chance) in enumerate(drawn.choices(*asked)):
             row = np.flatnonzero((place == number) & (of_block[whose] >= 0))
             here = of_block[whose[row]]
-            item[row], choice[row] = listed[at][here, number], _preferred(order, items, chance > 0)[here]
+            preferred = np.where(new[:, number], items[:, 0], _preferred(order, items, chance > 0))
+            item[row], choice[row] = listed[at][here, number], preferred[here]
             able[row] = ((items == listed[at][:, number, None]) & (chance > 0)).any(axis=1)[here]
 
     def described(items: np.ndarray) -> np.ndarray:
@@ -245,15 +248,17 @@ def _blocks(
     rules: Tonight | None,
     users: np.ndarray,
     explorer: "Explorer",
-) -> "Iterator[tuple[Ranked | Ruled, np.ndarray, Spare]]":
-    """Lists of `users` block by block before anything is drawn, bool [B, k] what is held, and what may be drawn."""
+) -> "Iterator[tuple[Ranked | Ruled, np.ndarray, np.ndarray, Spare]]":
+    """Lists of `users` block by block before anything is drawn, bool [B, k] what is held and what is a newcomer, which
+    no model had a say in, and what may be drawn.
+    """
     if rules is None or not rules.rules:
         for block, new, spare in ranked_lists(settings, known, model, fill, users, explorer):
             if spare is not None:
-                yield block, np.zeros_like(new), spare
+                yield block, np.zeros_like(new), new, spare
         return
     among = np.zeros(len(known.data.users), dtype=bool)
     among[users] = True
     for found in rules.customers(model, fill, settings.top_k, explorer, among):
         if found.lists.spare is not None:
-            yield found.lists, found.held, found.lists.spare
+            yield found.lists, found.held, found.lists.new, found.lists.spare

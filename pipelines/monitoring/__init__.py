@@ -27,7 +27,7 @@ def monitor(settings: Settings, day: date, attempt: Attempt) -> dict[str, Any]:
 
     Of a night behind the newest what can no longer be asked keeps what was found then.
     """
-    from pipelines.monitoring import columns
+    from pipelines.monitoring import columns, inputs
 
     newest = _is_newest(settings, day)
     with open_warehouse(settings) as connection:
@@ -36,9 +36,12 @@ def monitor(settings: Settings, day: date, attempt: Attempt) -> dict[str, Any]:
         rows = _rows(settings, connection, day, newest)
         profiles = columns.profiles(connection, day) if newest else []
         read = experiments.rows(settings, connection, day) if newest else []
-    kept = [] if newest else [FEATURES, LISTS]
+    kept, kept_names = ([], []) if newest else ([FEATURES, LISTS], list(inputs.OF_FEATURES))
     with guard(settings, attempt), ops.writing(settings) as connection:
-        connection.execute(f"delete from {OPS_MONITOR.name} where night = ? and not (area = any(?))", [day, kept])
+        connection.execute(
+            f"delete from {OPS_MONITOR.name} where night = ? and not (area = any(?) or name = any(?))",
+            [day, kept, kept_names],
+        )
         connection.insert(OPS_MONITOR.name, as_arrow(rows))
         upsert(connection, OPS_MONITOR_PROFILES, profiles)
         upsert(connection, OPS_EXPERIMENTS, read)
@@ -58,10 +61,10 @@ def _rows(settings: Settings, connection: Warehouse, day: date, newest: bool) ->
     from pipelines.monitoring import columns, history, inputs, lists, model
     from pipelines.monitoring.rows import Ask
 
-    asks: list[Ask] = [*inputs.asked(connection, day), *columns.scores(connection, day)]
+    asks: list[Ask] = [*inputs.asked(connection, day, newest), *columns.scores(connection, day)]
     rows: list[Row] = [*inputs.freshness(connection, day), model.age(settings, day)]
     numbers = [
-        history.Number(INPUTS, name, part, value, "See the deliveries of the night and what the shop did that day")
+        history.Number(INPUTS, name, part, value, "See the deliveries and what the shop did that day", count=True)
         for (name, part), value in inputs.totals(connection, day).items()
     ]
     for found in model.calibration(connection, day):

@@ -1,5 +1,6 @@
 """Numbers that a night has one of, against those of the four weeks before."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -14,6 +15,8 @@ from pipelines.warehouse import Warehouse
 NIGHTS = 28
 FLOOR = 0.2
 """Less than a fifth of the usual value is no change worth a person's time."""
+COUNT_REACH = 5.0
+"""Roots of a usual count that chance alone goes: where most nights have none or one, their deviation is 0."""
 SLOW_SECONDS = 10.0
 """What takes less is starting, not work, and says nothing of rows a second."""
 
@@ -29,6 +32,7 @@ class Number:
     said: str
     low_only: bool = False
     past: np.ndarray | None = None
+    count: bool = False
 
 
 def judged(connection: Warehouse, day: date, numbers: list[Number], level: float) -> Iterator[Row]:
@@ -49,7 +53,10 @@ def judged(connection: Warehouse, day: date, numbers: list[Number], level: float
 
 def _row(day: date, number: Number, past: np.ndarray, level: float) -> Row:
     usual = float(np.median(past)) if len(past) else None
-    found = unlike(number.value, past, level, FLOOR * abs(usual or 0.0))
+    floor = FLOOR * abs(usual or 0.0)
+    if number.count:
+        floor = max(floor, COUNT_REACH * math.sqrt((usual or 0.0) + 1))
+    found = unlike(number.value, past, level, floor)
     subject = f"{number.name} of {number.part}" if number.part else number.name
     said = f"{subject}: {number.value:,.4g}"
     value = round(number.value, 6)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from models.monitoring import drift
 from models.monitoring.drift import Units
-from pipelines.contracts import OPS_LANDING_FILES
+from pipelines.contracts import OPS_LANDING_FILES, OPS_NIGHTS
 from pipelines.monitoring.rows import INPUTS, Ask, Row
 from pipelines.warehouse import Warehouse
 
@@ -19,12 +19,16 @@ MOST_ROWS = 100_000
 """Rows of a side that are compared, at most: a choice by the digest of their id."""
 NULLABLE = ("user_id", "session_id", "item_id", "quantity", "unit_price")
 NUMBERS = {"quantity": "quantity", "unit_price": "unit_price", "amount": "quantity * unit_price"}
+OF_FEATURES = ("PSI category", "new categories")
 _UNIT = "coalesce(session_id, user_id, event_id)"
 _CHECK = "look at the delivery: what the shop sends has changed, or part of it is missing"
 
 
-def asked(connection: Warehouse, day: date) -> Iterator[Ask]:
-    """Tests of the events of `day`; none on a day without events, which freshness speaks of."""
+def asked(connection: Warehouse, day: date, newest: bool) -> Iterator[Ask]:
+    """Tests of the events of `day`; none on a day without events, which freshness speaks of.
+
+    The categories of items are those of the newest night, so only that one is asked about them (`OF_FEATURES`).
+    """
     before = [day - timedelta(7 * week) for week in range(1, WEEKS + 1)]
     counts = _counts(connection, day, before)
     if not counts[0] or not counts[1]:
@@ -42,10 +46,10 @@ def asked(connection: Warehouse, day: date) -> Iterator[Ask]:
             behind = Units(sides[0][1], sides[1][1])
             said = f"The share of rows without {column} has changed; {_CHECK}"
             yield Ask(INPUTS, f"null {column}", kind, partial(_share, tonight, earlier, behind), said, rate)
-    yield from _values(connection, day, before)
+    yield from _values(connection, day, before, newest)
 
 
-def _values(connection: Warehouse, day: date, before: list[date]) -> Iterator[Ask]:
+def _values(connection: Warehouse, day: date, before: list[date], newest: bool) -> Iterator[Ask]:
     """Distributions of purchased lines: numbers, hours, categories of items and those never seen."""
     now, then = _lines(connection, [day]), _lines(connection, before)
     units = Units(*(len(set(side["unit"].to_pylist())) for side in (now, then)))
@@ -53,10 +57,12 @@ def _values(connection: Warehouse, day: date, before: list[date]) -> Iterator[As
         tonight, earlier = (side[name].to_numpy().astype(np.float64) for side in (now, then))
         said = f"The {name} of purchased lines is spread differently; {_CHECK} (a unit, a currency?)"
         yield Ask(INPUTS, f"PSI {name}", "purchase", partial(_numbers, tonight, earlier, units), said)
-    for name in ("hour", "category"):
+    for name in ("hour", "category") if newest else ("hour",):
         kinds, before_kinds = (side[name].to_pylist() for side in (now, then))
         said = f"Purchases fall on other {name} values than before; {_CHECK} (a time zone, a catalogue?)"
         yield Ask(INPUTS, f"PSI {name}", "purchase", partial(_categories, kinds, before_kinds, units), said)
+    if not newest:
+        return
     known, known_before = (side["category"].drop_null().to_pylist() for side in (now, then))
     said = "Categories are sold that were not there before: see whether the products feed renamed them"
     yield Ask(INPUTS, "new categories", "purchase", partial(_unknown, known, known_before, units), said, 0.0)
@@ -110,7 +116,9 @@ def freshness(connection: Warehouse, day: date) -> Iterator[Row]:
 
 
 def totals(connection: Warehouse, day: date) -> dict[tuple[str, str], float]:
-    """Rows of the day, and users and items that were not there on the 28 days before it."""
+    """Rows of the day, and users and items that were not there on the 28 days before it; nothing of a closed day."""
+    if connection.execute(f"select 1 from {OPS_NIGHTS.name} where night = ? and is_closed", [day]).fetchone():
+        return {}
     first = day - timedelta(28)
     found = {("rows", "events"): connection.execute(
         "select count(*) from raw.events where event_date = ? and landing_date <= ?", [day, day]

@@ -21,7 +21,7 @@ from pipelines.training_run import RECOMMENDER
 from pipelines.warehouse import Warehouse
 
 OLDEST_DAYS = 42
-"""Training runs weekly and learns from all but the test days: a champion this old was not followed for two weeks."""
+"""Training runs weekly: a champion this old was not followed on six Sundays, as none ran or the gate said no."""
 OFF = 0.02
 """Mean chance and share that bought may lie so far apart before anybody is told."""
 COMPARED = ("recency", "days_28", "days_180", "lines_28")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipelines.report import learned
+from pipelines.monitoring.model import OLDEST_DAYS
 from pipelines.report.gather import Gathered
 from pipelines.report.words import duration, number, plural, said
 
@@ -88,9 +88,9 @@ def _monitor(found: Gathered) -> Iterator[Item]:
 def _models(found: Gathered) -> Iterator[Item]:
     for family in found.families:
         champion = family["champion"]
-        if champion and champion["age"] > learned.OLD_DAYS:
+        if champion and champion["age"] > OLDEST_DAYS:
             age = plural(champion["age"], "day")
-            yield Item(LOOK, f"The champion of {family['family']} knows nothing of the last {age}", "models")
+            yield Item(NOTE, f"The champion of {family['family']} knows nothing of the last {age}", "models")
     learnt = any(family["family"] == "recommender" and family["champion"] for family in found.families)
     if found.scored_by and not learnt:
         names = ", ".join(said(row["model_name"], 40) for row in found.scored_by)

@@ -4,13 +4,11 @@ from datetime import date
 from typing import Any
 
 from models.registry import Promotion, champion_as_of
-from pipelines.contracts import OPS_GATE, SCORES_RECOMMENDATIONS
+from pipelines.contracts import OPS_GATE, OPS_MONITOR, SCORES_RECOMMENDATIONS
 from pipelines.report.book import Book, Row
 from pipelines.settings import Settings
 
-PERFORMANCE, MONITOR = "marts.model_performance", "ops.monitor"
-OLD_DAYS = 14
-"""Training is weekly: two were missed."""
+PERFORMANCE, MONITOR = "marts.model_performance", OPS_MONITOR.name
 
 # What a family is judged by, the first that it has.
 _MAIN = ("ndcg@10", "log_loss", "log_loss_28d", "recall@20")

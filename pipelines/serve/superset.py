@@ -36,7 +36,10 @@ def warehouse(settings: Settings) -> str:
             f" file for any BI tool: {settings.bi}"
         )
     given = target(settings)
-    place = f"{given.pop('host', '')}:{given.pop('port', 5432)}"
+    host, port = str(given.pop("host", "")), given.pop("port", 5432)
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if host.startswith("/"):  # a socket is no part of a URL's place
+        place, given = "", {"host": host, "port": port, **given}
     name = quote(str(given.pop("dbname", "warehouse")), safe="")
     return f"postgresql+psycopg2://{READER}@{place}/{name}" + (f"?{urlencode(given)}" if given else "")
 

@@ -37,7 +37,7 @@ async def not_published_in_time(*, context: dict[str, Any]) -> None:
     """The deadline of a nightly run has passed and the run is not done. Runs in the triggerer."""
     await asyncio.to_thread(
         send,
-        f"NIGHTMARKET LATE run {context['dag_run']['dag_run_id']} is not published by its deadline,"
-        f" {context['deadline']['deadline_time']}; BI sees the night before. Next: open the run in the grid, see which"
-        " task runs or waits, and its log",
+        f"NIGHTMARKET LATE run {context['dag_run']['dag_run_id']} has not ended by its deadline,"
+        f" {context['deadline']['deadline_time']}; unless `publish` is green, BI sees the night before. Next:"
+        " open the run in the grid, see which task runs or waits, and its log",
     )

@@ -73,6 +73,7 @@ def test_a_night_behind_the_newest_keeps_what_can_no_longer_be_asked(quiet: Sett
     run(quiet, NIGHT - WEEK)
     assert stored(quiet, NIGHT - WEEK) == before
     assert {row[1] for row in before} >= {"lists", "features"}
+    assert "PSI category" in {row[2] for row in before}  # by the items' categories of then
 
 
 def test_a_night_that_was_not_built_is_skipped(quiet: Settings) -> None:

@@ -3,11 +3,12 @@
 from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from models.monitoring.drift import LEVEL
 from models.registry import Promotion, promote
-from pipelines.contracts import OPS_LANDING_FILES, OPS_RUNS
+from pipelines.contracts import OPS_LANDING_FILES, OPS_NIGHTS, OPS_RUNS
 from pipelines.monitoring import history, inputs, model
 from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse, upsert
@@ -70,3 +71,19 @@ def test_a_step_that_became_slow_alarms_and_a_fast_one_does_not(settings: Settin
     assert (rows["load"].alarm, rows["score"].alarm) == (True, False)
     assert rows["load"].value == pytest.approx(10_000 / 60, rel=1e-5)
     assert rows["load"].n == 20
+
+
+@pytest.mark.parametrize(("tonight", "alarm"), [(1, False), (4, False), (12, True)])
+def test_where_new_items_are_rare_a_few_are_no_alarm(settings: Settings, tonight: int, alarm: bool) -> None:
+    past = np.array([0.0] * 20 + [1.0] * 8)  # their median and its deviation are 0
+    number = history.Number("inputs", "new", "items", tonight, "Look", past=past, count=True)
+    with open_warehouse(settings) as connection:
+        (row,) = history.judged(connection, NIGHT, [number], LEVEL)
+    assert row.alarm == alarm
+
+
+def test_a_closed_day_has_no_totals(settings: Settings) -> None:
+    with open_warehouse(settings) as connection:
+        upsert(connection, OPS_NIGHTS, [{"night": NIGHT, "is_closed": True}])
+        assert inputs.totals(connection, NIGHT) == {}
+        assert inputs.totals(connection, NIGHT - timedelta(1)) != {}

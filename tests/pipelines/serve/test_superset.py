@@ -25,6 +25,17 @@ def test_it_reads_as_bi_reader_and_its_url_holds_no_password(served: Settings) -
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("host", "found", "query"),
+    [("::1", "::1", {}), ("/run/postgresql", None, {"host": "/run/postgresql", "port": "5432"})],
+)
+def test_an_address_of_six_and_a_socket_are_found(
+    served: Settings, host: str, found: str | None, query: dict[str, str]
+) -> None:
+    url = make_url(superset.warehouse(replace(served, postgres=f"host={host} dbname=shop")))
+    assert (url.host, url.database, url.username, dict(url.query)) == (found, "shop", "bi_reader", query)
+
+
 def test_an_embedded_warehouse_is_none_that_it_reads(settings: Settings) -> None:
     with pytest.raises(UsageError, match="`postgres` is empty"):
         superset.warehouse(settings)
