@@ -85,7 +85,7 @@ def test_mlflow_in_a_container_keeps_runs_users_and_files_elsewhere_and_answers_
 
 @pytest.mark.parametrize("name", server.NAMES)
 def test_no_secret_is_among_the_words_of_a_process(served: Settings, name: str) -> None:
-    words = " ".join(server.server(served, name).command)
+    words = " ".join(server.server(replace(served, postgres="host=postgres dbname=warehouse"), name).command)
     assert [secret for secret in init.GENERATED if kept(served, secret) in words] == []
 
 
