@@ -111,7 +111,8 @@ def joined(now: np.ndarray, then: np.ndarray, bins: int) -> tuple[np.ndarray, np
     total = (now + then).astype(np.int64)
     known = grouped(total[:-1], NEARLY * total[:-1].sum() / bins)
     group_of = np.append(known, known.max(initial=0) + 1)
-    return tuple(np.bincount(group_of, side).astype(np.int64) for side in (now, then))  # type: ignore[return-value]
+    tonight, before = (np.bincount(group_of, side).astype(np.int64) for side in (now, then))
+    return tonight, before
 
 
 def categories(

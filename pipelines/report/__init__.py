@@ -56,5 +56,5 @@ def _after(settings: Settings, day: date, say: Report) -> str | None:
     """The report's path, or None where it cannot be had: `run_step` said why, and how the night ended matters more."""
     try:
         return str(run_step(settings, REPORT, night(day), say)["report"])
-    except Exception:
+    except Exception:  # a full disk or a lost database, too: BI has its night, or the night has its own failure to tell
         return None

@@ -33,6 +33,7 @@ from tests.postgres import Server, free_port
 pytestmark = [
     pytest.mark.slow,
     NEEDS_CHROMIUM,
+    # For who calls pytest by hand: `make test-rest`, and so CI, makes the environment first, or fails.
     pytest.mark.skipif(not superset.PROGRAM.exists(), reason="no .venv-superset: make .venv-superset/.ready"),
     pytest.mark.xdist_group("superset"),  # one server for all of them
 ]

@@ -1,6 +1,6 @@
 """What `nightmarket monitor` leaves of a quiet night, and of nights on which something was planted."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -31,8 +31,8 @@ def stored(settings: Settings, day: object = NIGHT) -> list[tuple]:
         return connection.execute(f"select * from {OPS_MONITOR.name} where night = ? order by all", [day]).fetchall()
 
 
-def run(settings: Settings, day: object = NIGHT) -> dict:
-    return monitor(settings, day, take(settings, "monitor", str(day)))  # type: ignore[arg-type]
+def run(settings: Settings, day: date = NIGHT) -> dict:
+    return monitor(settings, day, take(settings, "monitor", str(day)))
 
 
 def test_a_quiet_night_leaves_its_numbers_and_no_alarm(quiet: Settings) -> None:
