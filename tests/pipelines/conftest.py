@@ -28,3 +28,15 @@ def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mlflow") / "mlflow"
     initialise(folder)
     return folder
+
+
+@pytest.fixture
+def mlflow_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What the door to MLflow sets for its process ends with the test."""
+    import mlflow
+
+    before = mlflow.get_tracking_uri()
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "")
+    yield
+    mlflow.set_tracking_uri(before)

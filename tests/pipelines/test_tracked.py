@@ -1,10 +1,8 @@
 """Which MLflow a step talks to, and what is said where it does not answer."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-import mlflow
 import pytest
 
 from models.tracking import unreachable
@@ -13,15 +11,7 @@ from pipelines.settings import Settings
 from pipelines.tracked import address, tracking
 from tests.postgres import free_port
 
-
-@pytest.fixture(autouse=True)
-def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What the door sets for its process ends with the test."""
-    before = mlflow.get_tracking_uri()
-    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
-        monkeypatch.setenv(name, "")
-    yield
-    mlflow.set_tracking_uri(before)
+pytestmark = pytest.mark.usefixtures("mlflow_as_it_was")
 
 
 def test_files_in_the_home_need_no_server() -> None:

@@ -1,36 +1,28 @@
 """The numbers of each night as curves in a real MLflow."""
 
 import os
-from collections.abc import Iterator
+import shutil
 from datetime import timedelta
+from pathlib import Path
 
 import mlflow
 import pytest
 
-from models.tracking import initialise
 from pipelines.monitoring.rows import Row
 from pipelines.monitoring.tracked import EXPERIMENT, to_mlflow
 from pipelines.settings import Settings
 from tests.pipelines.monitoring.shop import NIGHT
 from tests.postgres import free_port
 
-
-@pytest.fixture(autouse=True)
-def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What the door sets for its process ends with the test."""
-    before = mlflow.get_tracking_uri()
-    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
-        monkeypatch.setenv(name, "")
-    yield
-    mlflow.set_tracking_uri(before)
+pytestmark = pytest.mark.usefixtures("mlflow_as_it_was")
 
 
 def row(name: str, part: str, value: float | None, alarm: bool = False) -> Row:
     return Row(NIGHT, "inputs", name, part, value, None, None, alarm, 100, "")
 
 
-def test_a_point_a_night_and_again_it_is_the_same_point(settings: Settings) -> None:
-    initialise(settings.mlflow)
+def test_a_point_a_night_and_again_it_is_the_same_point(settings: Settings, mlflow_store: Path) -> None:
+    shutil.copytree(mlflow_store, settings.mlflow)
     for night, psi in ((NIGHT, 0.25), (NIGHT, 0.25), (NIGHT + timedelta(1), 0.5)):
         rows = [row("PSI amount", "purchase", psi, alarm=psi > 0.3), row("new: items", "", 3), row("rows", "", None)]
         assert to_mlflow(settings, night, rows) == []
