@@ -120,7 +120,8 @@ def _run_dbt(settings: Settings, as_of: date, select: built.Half, make_anew: boo
         "--select", _TAGS[select], "--indirect-selection", "buildable", "--exclude-resource-type", "unit_test",
     ]  # fmt: skip
     if make_anew:  # else dbt would refuse the new columns, or leave old days as the old SQL made them
-        command.append("--full-refresh")
+        # On PostgreSQL this drops what others read from, and two threads that drop crosswise block each other.
+        command += ["--full-refresh", "--threads", "1"]
     server = _server(settings)
     code, output = _call(command, _environment(settings, as_of), events)
     nodes = _results(results)
