@@ -88,25 +88,25 @@ def after_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def clean(after_history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same, two undisturbed nights later: what every other way of getting there must equal."""
-
-    def make(home: Path) -> None:
-        shutil.copytree(after_history, home)
-        nights(home)
-
-    return once(tmp_path_factory, "clean", make)
-
-
-@pytest.fixture(scope="session")
 def clean_first(after_history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One undisturbed night later."""
+    """The same, one undisturbed night later."""
 
     def make(home: Path) -> None:
         shutil.copytree(after_history, home)
         nights(home, NIGHTS[:1])
 
     return once(tmp_path_factory, "clean-first", make)
+
+
+@pytest.fixture(scope="session")
+def clean(clean_first: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two undisturbed nights later: what every other way of getting there must equal."""
+
+    def make(home: Path) -> None:
+        shutil.copytree(clean_first, home)
+        nights(home, NIGHTS[1:])
+
+    return once(tmp_path_factory, "clean", make)
 
 
 def serve(home: Path, conninfo: str) -> None:
@@ -127,12 +127,22 @@ def served_after_history(postgres: Server, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="session")
-def served_clean(served_after_history: Path, postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def served_clean_first(served_after_history: Path, postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`clean_first` with the warehouse on PostgreSQL."""
+    home = tmp_path_factory.mktemp("served-clean-first") / "home"
+    shutil.copytree(served_after_history, home)
+    serve(home, postgres.new_warehouse("clean_first", template="after_history"))
+    nights(home, NIGHTS[:1])
+    return home
+
+
+@pytest.fixture(scope="session")
+def served_clean(served_clean_first: Path, postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`clean` with the warehouse on PostgreSQL."""
     home = tmp_path_factory.mktemp("served-clean") / "home"
-    shutil.copytree(served_after_history, home)
-    serve(home, postgres.new_warehouse("clean", template="after_history"))
-    nights(home)
+    shutil.copytree(served_clean_first, home)
+    serve(home, postgres.new_warehouse("clean", template="clean_first"))
+    nights(home, NIGHTS[1:])
     return home
 
 

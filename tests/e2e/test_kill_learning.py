@@ -15,6 +15,7 @@ from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse
 from tests.e2e.conftest import HISTORY_UNTIL, NIGHTS, command, hashes, nights, settings_of
 from tests.models.shop import seasonal_rows
+from tests.once import once
 from tests.pipelines.learning import fill_lake
 
 Copy = Callable[[Path], Path]
@@ -95,13 +96,23 @@ BEHIND: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 )
 
 
+@pytest.fixture(scope="session")
+def clean_second(after_history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The second night without the first."""
+
+    def make(home: Path) -> None:
+        shutil.copytree(after_history, home)
+        nights(home, NIGHTS[1:])
+
+    return once(tmp_path_factory, "clean-second", make)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("words", "points"), BEHIND, ids=["night", "history"])
 def test_killed_while_later_nights_are_scored_again_everything_ends_equal(
-    after_history: Path, copy_of: Copy, tmp_path: Path, words: tuple[str, ...], points: tuple[str, ...]
+    clean_second: Path, copy_of: Copy, tmp_path: Path, words: tuple[str, ...], points: tuple[str, ...]
 ) -> None:
-    home = copy_of(after_history)
-    nights(home, NIGHTS[1:])
+    home = copy_of(clean_second)
     undisturbed = tmp_path / "undisturbed"
     shutil.copytree(home, undisturbed)
     done(undisturbed, *words)
