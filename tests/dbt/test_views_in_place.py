@@ -9,8 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pipelines.features import PROJECT, connection_environment
-from pipelines.features import _environment as environment
+from pipelines.features import PROJECT, _environment, target_name
 from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse
 from tests.postgres import Server
@@ -26,12 +25,12 @@ OIDS = """
 def run(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
     command = [
         str(Path(sys.executable).with_name("dbt")), "--no-use-colors", "run", "--project-dir", str(PROJECT),
-        "--profiles-dir", str(PROJECT), "--target", "served", "--target-path", str(settings.home / "dbt" / "target"),
-        "--log-path", str(settings.home / "dbt" / "logs"), "--select", "stg_as_of", "stg_events", "stg_scored_nights",
-        *words,
+        "--profiles-dir", str(PROJECT), "--target", target_name(settings),
+        "--target-path", str(settings.home / "dbt" / "target"), "--log-path", str(settings.home / "dbt" / "logs"),
+        "--select", "stg_as_of", "stg_events", "stg_scored_nights", *words,
     ]  # fmt: skip
-    given = {**environment(settings, date(2024, 5, 7)), **connection_environment(settings)}
-    return subprocess.run(command, env=given, capture_output=True, text=True, check=False)
+    environment = _environment(settings, date(2024, 5, 7))
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture

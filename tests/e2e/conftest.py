@@ -52,6 +52,16 @@ def nights(home: Path, days: tuple[date, ...] = NIGHTS) -> None:
         night.run_night(settings_of(home), day, None, None, None, quiet)
 
 
+def later(factory: pytest.TempPathFactory, name: str, start: Path, days: tuple[date, ...]) -> Path:
+    """A copy of `start` after these nights, made once for all workers."""
+
+    def make(home: Path) -> None:
+        shutil.copytree(start, home)
+        nights(home, days)
+
+    return once(factory, name, make)
+
+
 def hashes(home: Path, without: tuple[str, ...] = ()) -> dict[str, str]:
     """Hash of every lake and warehouse table but those named; `ops` and what is made of it compare counts only."""
     found = {**lake_hashes(settings_of(home)), **warehouse_hashes(settings_of(home))}
@@ -90,23 +100,13 @@ def after_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def clean_first(after_history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, one undisturbed night later."""
-
-    def make(home: Path) -> None:
-        shutil.copytree(after_history, home)
-        nights(home, NIGHTS[:1])
-
-    return once(tmp_path_factory, "clean-first", make)
+    return later(tmp_path_factory, "clean-first", after_history, NIGHTS[:1])
 
 
 @pytest.fixture(scope="session")
 def clean(clean_first: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two undisturbed nights later: what every other way of getting there must equal."""
-
-    def make(home: Path) -> None:
-        shutil.copytree(clean_first, home)
-        nights(home, NIGHTS[1:])
-
-    return once(tmp_path_factory, "clean", make)
+    return later(tmp_path_factory, "clean", clean_first, NIGHTS[1:])
 
 
 def serve(home: Path, conninfo: str) -> None:

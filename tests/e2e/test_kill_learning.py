@@ -13,9 +13,8 @@ from models.artefact import is_intact
 from pipelines import ops
 from pipelines.settings import Settings
 from pipelines.warehouse import open_warehouse
-from tests.e2e.conftest import HISTORY_UNTIL, NIGHTS, command, hashes, nights, settings_of
+from tests.e2e.conftest import HISTORY_UNTIL, NIGHTS, command, hashes, later, settings_of
 from tests.models.shop import seasonal_rows
-from tests.once import once
 from tests.pipelines.learning import fill_lake
 
 Copy = Callable[[Path], Path]
@@ -99,12 +98,7 @@ BEHIND: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 @pytest.fixture(scope="session")
 def clean_second(after_history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The second night without the first."""
-
-    def make(home: Path) -> None:
-        shutil.copytree(after_history, home)
-        nights(home, NIGHTS[1:])
-
-    return once(tmp_path_factory, "clean-second", make)
+    return later(tmp_path_factory, "clean-second", after_history, NIGHTS[1:])
 
 
 @pytest.mark.slow
