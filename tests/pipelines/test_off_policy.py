@@ -26,6 +26,8 @@ from tests.pipelines.learning import fill_lake, fill_products, fill_users
 from tests.pipelines.ruled_shop import catalogue, write_rules
 from tests.pipelines.scored import NIGHT, rows, run
 
+pytestmark = pytest.mark.xdist_group("off-policy")  # one worker makes what the tests of this file share
+
 CUTOFF = NIGHT - timedelta(9)
 SOLD = seasonal_rows(users=1000, items=12, days=30)
 OFTEN = {

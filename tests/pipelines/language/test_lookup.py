@@ -55,9 +55,13 @@ def test_taste_is_what_was_known_that_night(shop: Settings) -> None:
 
 
 def test_nothing_is_written_by_asking(shop: Settings) -> None:
-    before = sorted(shop.home.rglob("*"))
+    """But the lake's days in short, which whoever needs them first keeps for the others."""
+    before = sorted(path for path in shop.home.rglob("*") if "summaries" not in path.parts)
     found(shop, "tent", "hiker")
-    assert sorted(shop.home.rglob("*")) == before
+    after = sorted(shop.home.rglob("*"))
+    assert [path for path in after if "summaries" not in path.parts] == before
+    found(shop, "tent", "hiker")
+    assert sorted(shop.home.rglob("*")) == after
 
 
 def test_what_cannot_be_asked_is_said(shop: Settings, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from pipelines.warehouse import open_warehouse
 from tests.models.shop import MONDAY
 from tests.pipelines.learning import commit
 
+pytestmark = pytest.mark.xdist_group("reviews-trained")  # one worker makes what the tests of this file share
+
 LAST = 30
 WORDS = {
     "en": (

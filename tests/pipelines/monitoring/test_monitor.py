@@ -17,11 +17,6 @@ from tests.pipelines.monitoring.shop import ITEMS, NIGHT, USERS, build, open_sho
 WEEK = timedelta(7)
 
 
-@pytest.fixture(scope="module")
-def quiet(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return open_shop(tmp_path_factory.mktemp("quiet"))
-
-
 def found(rows: list[Row], name: str, part: str) -> Row:
     return next(row for row in rows if (row.name, row.part) == (name, part))
 
@@ -35,10 +30,17 @@ def run(settings: Settings, day: date = NIGHT) -> dict:
     return monitor(settings, day, take(settings, "monitor", str(day)))
 
 
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A shop on whose two nights, a week apart, nothing happened; both are measured."""
+    settings = open_shop(tmp_path_factory.mktemp("quiet"))
+    for day in (NIGHT - WEEK, NIGHT):
+        build(settings, day)
+        run(settings, day)
+    return settings
+
+
 def test_a_quiet_night_leaves_its_numbers_and_no_alarm(quiet: Settings) -> None:
-    build(quiet, NIGHT - WEEK)
-    run(quiet, NIGHT - WEEK)
-    build(quiet, NIGHT)
     result = run(quiet)
     assert result["alarms"] == [] and result["lines"] == []
     rows = measured(quiet, NIGHT)
