@@ -45,7 +45,6 @@ def told(server: Process, **more: str) -> dict[str, str]:
 def client(server: Process, monkeypatch: pytest.MonkeyPatch) -> mlflow.MlflowClient:
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", admin_password(server.settings))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.settings.mlflow_url)
     return mlflow.MlflowClient(server.settings.mlflow_url)
 
 
@@ -68,7 +67,9 @@ def test_a_training_and_its_promotion_are_on_the_server_and_equal_those_with_fil
     assert {path.path for path in found.list_artifacts(training.run_id)} >= {"plots", "model_card.md", "gate.json"}
     version = found.get_model_version_by_alias(MODEL, "champion")
     assert version.tags["nightmarket.version"] == champion.version
-    stored = Path(mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version.version}", dst_path=str(tmp_path)))
+    where = found.get_model_version_download_uri(MODEL, version.version)
+    told_where = {"dst_path": str(tmp_path), "tracking_uri": mlflow_server.settings.mlflow_url}
+    stored = Path(mlflow.artifacts.download_artifacts(where, **told_where))
     kept = home / "models" / "recommender" / champion.version
     assert all((stored / path.name).read_bytes() == path.read_bytes() for path in kept.iterdir())
 
