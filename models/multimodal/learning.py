@@ -118,9 +118,12 @@ def codes_of(media: Media) -> np.ndarray:
 def labelled(
     labels: Mapping[str, Sequence[str | None]], train: np.ndarray
 ) -> tuple[dict[str, list[str]], dict[str, np.ndarray]]:
-    """Classes of each attribute among the products trained on, and int64 [n] of every product; -1: unknown, or new."""
+    """Classes of each attribute among the products trained on, and int64 [n] of every product; -1: unknown, or new.
+
+    Attributes in the order of their names: so they come back from an artefact, and heads are told apart by their place.
+    """
     classes, answers = {}, {}
-    for name, given in labels.items():
+    for name, given in sorted(labels.items()):
         known = sorted({str(given[row]) for row in train if given[row]})
         place = {value: number for number, value in enumerate(known)}
         if known:

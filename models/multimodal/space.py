@@ -167,7 +167,10 @@ class Space:
         sizes = {name: len(known) for name, known in meta["classes"].items()}
         net = Net(config, Shape(tuple(meta["kinds"]), sentences, features, sizes))
         state = {name.removeprefix("net."): value for name, value in arrays.items() if name.startswith("net.")}
-        net.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
+        try:
+            net.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
+        except RuntimeError as error:  # a line for each of the weights
+            raise ArtefactError(f"{folder}: its weights are not of the shapes that are said; train again") from error
         reader = Reader(config.words, arrays["rarity"], encoder_named(meta["sentences"], device))
         pictures = Pretrained(config.pictures.source, place) if config.pictures.source else None
         phrases = restore(arrays, list(meta["classes"]))

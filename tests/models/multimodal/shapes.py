@@ -55,14 +55,14 @@ def tone(shape: str, draw: np.random.Generator) -> np.ndarray:
 
 
 def made(names: list[tuple[str, str]], seed: int, sounds: bool = False) -> Products:
-    """Products of these (colour, shape)."""
+    """Products of these (colour, shape); the attributes not in the order of their names, as in a shop."""
     draw = np.random.default_rng(seed)
     rows = np.arange(len(names))
     media = Media(
         [f"{colour} {shape}" for colour, shape in names], np.stack([drawn(*name, draw) for name in names]), rows,
         [tone(shape, draw) for _, shape in names] if sounds else [], rows if sounds else rows[:0],
     )  # fmt: skip
-    return Products(media, {"colour": [colour for colour, _ in names], "shape": [shape for _, shape in names]})
+    return Products(media, {"shape": [shape for _, shape in names], "colour": [colour for colour, _ in names]})
 
 
 def pairs_of(kept: bool) -> list[tuple[str, str]]:

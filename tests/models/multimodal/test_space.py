@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.artefact import ArtefactError, save_artefact
+from models.artefact import ArtefactError, load_artefact, save_artefact
 from models.multimodal.configs import AUDIO, CONFIGS, IMAGE, KINDS, TEXT, as_json, from_json
 from models.multimodal.learning import Learned, Products, learn, split
 from models.multimodal.media import Media
@@ -131,6 +131,13 @@ def test_an_artefact_of_another_kind_is_refused(tmp_path: Path) -> None:
     version = save_artefact(tmp_path, {"a": np.zeros(1)}, {"format": "readers-1"})
     with pytest.raises(ArtefactError, match="holds no space"):
         Space.load(tmp_path / version)
+
+
+def test_weights_that_do_not_fit_what_is_said_of_them_are_refused_in_one_line(learned: Learned, tmp_path: Path) -> None:
+    arrays, meta = load_artefact(tmp_path / learned.space.save(tmp_path))
+    meta["classes"]["colour"] = meta["classes"]["colour"][1:]
+    with pytest.raises(ArtefactError, match=r"not of the shapes that are said; train again$"):
+        Space.load(tmp_path / save_artefact(tmp_path, arrays, meta))
 
 
 def test_equal_seeds_give_equal_bits_and_a_stopped_run_goes_on(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def deliver(settings: Settings, items: list[str], day: date, seed: int = 5) -> N
     rows = [
         {
             "item_id": item, "title": f"{place[item][0]} thing {item}" if n % 2 else f"a thing {item}",
-            "category_path": f"things > {place[item][1]}",
+            "category_path": f"things > {place[item][1]}", "brand": ("Ox", "Elk")[n % 2],
         }
         for n, item in enumerate(items)
     ]  # fmt: skip
@@ -107,7 +107,7 @@ def query(settings: Settings, sql: str) -> list[tuple]:
 def test_what_is_learned_is_what_was_known_at_the_cut_off(shop: Settings) -> None:
     found = catalogue(shop, LAST - timedelta(10), 24, 1.0)
     assert len(found.items) == len(ITEMS) and (found.media.picture >= 0).all()
-    assert set(found.labels) == {"category"}
+    assert set(found.labels) == {"category", "brand"}
     assert not len(catalogue(shop, MONDAY - timedelta(1), 24, 1.0).items)
     pairs = bought_together(shop, LAST - timedelta(10), found.items)
     shape = np.array([shape for _, shape in NAMES])
