@@ -265,3 +265,11 @@ def test_every_example_of_the_data_dictionary_runs(shop: Settings) -> None:
         query(shop, example)
     models = yaml.safe_load((PROJECT / "models" / "marts" / "_marts.yml").read_text())["models"]
     assert len(examples) == len(models)
+
+
+def test_a_window_names_its_days_before_anything_is_read(shop: Settings) -> None:
+    """A date that is joined is known only while all of history is read."""
+    compiled = shop.home / "dbt" / "target" / "compiled" / "nightmarket" / "models"
+    sql = " ".join((compiled / "intermediate" / "int_shown_place.sql").read_text().split())
+    assert sql.count(f"day_facts.event_date > cast('{D}' as date) - 28") == 2
+    assert "stg_as_of" not in sql
